@@ -1,0 +1,62 @@
+/*
+ * The checks of VM entry on vmcs12, one row each in check.def. Pure.
+ * SDM: chapter "VM Entries", from "Checks on VMX Controls and Host-State Area" to "Checking and
+ * Loading Guest State".
+ */
+#ifndef NESTED_CHECK_H
+#define NESTED_CHECK_H
+
+#include "nested/vmcs12.h"
+#include "vmx/caps.h"
+#include "vmx/x86.h"
+
+/* How a failed check shows. SDM: "VM-Entry Failures During or After Loading Guest State". */
+enum check_failure {
+	FAIL_CTL, /* VMfailValid(7) */
+	FAIL_HOST, /* VMfailValid(8) */
+	FAIL_GUEST, /* exit 33, qualification 0 */
+	FAIL_GUEST_PDPTE, /* exit 33, qualification 2 */
+	FAIL_GUEST_LINK, /* exit 33, qualification 4 */
+};
+
+/* All that the checks look at. Gathered by the glue before; nothing else is read. */
+struct check_in {
+	const struct vmcs12 *v;
+	const struct caps *caps; /* as L1 sees them */
+	bool l1_ia32e; /* IA32_EFER.LMA of L1 at VMLAUNCH/VMRESUME */
+	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
+	u64 debugctl_valid; /* the bits of IA32_DEBUGCTL that this processor has */
+	u32 vtpr; /* VTPR (byte 80H of the virtual-APIC page); 0 where no TPR shadow */
+	u32 link_revision; /* first word of the VMCS that the link pointer names; 0 where none or unbacked */
+	u64 pdpte[4]; /* read through guest CR3, where PAE paging is used and no EPT12; else 0 */
+	l1pa_t current_vmcs; /* the VMCS that v is */
+	bool rtm; /* the processor, as L1 sees it, has RTM (pending debug exceptions bit 16) */
+	bool sgx; /* the processor, as L1 sees it, has SGX (interruptibility state bit 4) */
+};
+
+enum check_id {
+	CHECK_PASSED,
+#define K(id, failure, title, text) CHECK_##id,
+#include "check.def"
+#undef K
+	CHECK_COUNT
+};
+
+struct check_info {
+	const char *name; /* the row's id */
+	const char *title; /* SDM section title */
+	const char *text; /* the rule */
+	u8 failure; /* enum check_failure */
+	bool (*holds)(const struct check_in *in); /* the predicate chk_<id> */
+};
+
+extern const struct check_info check_info[CHECK_COUNT];
+
+/*
+ * Runs the rows of controls and host state (first) or of the guest state (second) in order, and gives
+ * the first that does not hold, or CHECK_PASSED.
+ */
+enum check_id check_controls_and_host(const struct check_in *in);
+enum check_id check_guest(const struct check_in *in);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Walking EPT12, the tables that L1 made for L2. Pure: L1's memory is reached through the caller.
+ * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits", "Accessed and Dirty Flags for EPT".
+ */
+#ifndef NESTED_EPT12_H
+#define NESTED_EPT12_H
+
+#include "vmx/caps.h"
+#include "vmx/ept_entry.h"
+#include "vmx/types.h"
+
+/* L1's memory, 8 bytes at a time. Addresses are L1's choice: the functions take any. */
+struct ept12_memory {
+	const void *context;
+	u64 (*read)(const void *context, l1pa_t address);
+	void (*write)(const void *context, l1pa_t address, u64 value);
+};
+
+enum ept12_kind { EPT12_MAPPED, EPT12_VIOLATION, EPT12_MISCONFIGURATION };
+
+struct ept12_result {
+	enum ept12_kind kind;
+	l1pa_t address; /* where the l2pa lies, mapped only */
+	unsigned level; /* of the leaf: 0 4 KiB, 1 2 MiB, 2 1 GiB */
+	u64 rights; /* EPT_R, EPT_W, EPT_X: those of all levels together; what a violation reports */
+	u64 attributes; /* memory type and IPAT of the leaf, in their places */
+	bool dirty; /* accessed/dirty flags are off, or the leaf is marked dirty */
+};
+
+/*
+ * Translates for an access (EPT_R, EPT_W, EPT_X). eptp: valid (eptp_valid). Where accessed and dirty
+ * flags are on, a translation that is allowed sets them.
+ */
+struct ept12_result ept12_walk(const struct ept12_memory *memory, const struct caps *caps, u64 eptp,
+			       l2pa_t address, u64 access);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * A VM exit from L2 to L1: what it leaves in vmcs12, and the state it loads into L1. Pure.
+ * SDM: chapter "VM Exits".
+ */
+#ifndef NESTED_EXIT_H
+#define NESTED_EXIT_H
+
+#include "nested/nested.h"
+#include "vmx/exits.h"
+#include "vmx/x86.h"
+
+/* Exit information, as the RO fields of a VMCS hold it. */
+struct exit_record {
+	u32 reason; /* whole: with bit 31 */
+	u64 qualification, linear_address, physical_address;
+	u32 intr_info, intr_error_code;
+	u32 vectoring_info, vectoring_error_code;
+	u32 insn_length, insn_info;
+	u64 io_rcx, io_rsi, io_rdi, io_rip;
+};
+
+/*
+ * The guest-state area: what vmcs02 holds after the exit (the GUEST fields of *vmcs02), as far as
+ * vmcs12's controls have it saved. Not for a failed entry, which saves nothing (R45).
+ */
+void exit_save_guest(struct vmcs12 *v, const struct vmcs_image *vmcs02);
+
+/* The exit-information fields; for a failed entry only reason and qualification (R45). */
+void exit_record(struct vmcs12 *v, const struct exit_record *r);
+
+/* What an exit loads into L1 depends on this beside vmcs12's host-state area. */
+struct exit_host_in {
+	const struct vmcs12 *v;
+	const struct caps *hw;
+	u64 cr0; /* the guest's at the exit: CD and NW stay */
+	u64 efer, pat; /* the guest's at the exit: kept where no control loads them */
+	u64 pdpte[4]; /* read through host CR3, where the host uses PAE paging */
+	bool nmi_blocking; /* NMIs are blocked after this exit */
+};
+
+/*
+ * L1's state after the exit: fills the GUEST fields of *l1 (a complete set), the read shadows of CR0
+ * and CR4, and "IA-32e mode guest" in ENTRY_CONTROLS, whose other bits stay.
+ */
+void exit_load_host(struct vmcs_image *l1, const struct exit_host_in *in);
+
+/* The host state of vmcs12 uses PAE paging outside IA-32e mode: PDPTEs are loaded at an exit. */
+bool exit_host_uses_pae(const struct vmcs12 *v);
+
+#endif

@@ -1,0 +1,118 @@
+#include "nested/merge.h"
+
+#include "vmx/x86.h"
+
+static void copy_fields(struct vmcs_image *out, const struct vmcs12 *v)
+{
+#define F(width, NAME, member, encoding, group, merge, control) \
+	if (merge == COPY) \
+		out->f[FI_##NAME] = v->member;
+#include "vmx/fields.def"
+#undef F
+}
+
+static u32 supported(const struct caps *hw, enum control_word word, u32 value)
+{
+	return (value | hw->ctl[word].must_be_1) & hw->ctl[word].may_be_1;
+}
+
+/*
+ * L0 takes every NMI. Where L1 does not, virtual NMIs keep L2's blocking, which hardware tracks for a
+ * guest under NMI exiting in that way alone. SDM: "Changes to Instruction Behavior", IRET.
+ */
+static u32 pin_controls(const struct vmcs12 *v, const struct caps *hw)
+{
+	u32 pin = (u32)v->pin_controls;
+	u32 nmi = pin & PIN_NMI_EXITING ? 0 : PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
+	return supported(hw, PIN, pin | nmi);
+}
+
+static u32 proc2_controls(const struct vmcs12 *v, const struct caps *hw)
+{
+	u32 proc2 = v->proc_controls & PROC_ACTIVATE_SECONDARY ? (u32)v->proc2_controls : 0;
+	return supported(hw, PROC2, proc2 | PROC2_ENABLE_EPT | PROC2_ENABLE_VPID);
+}
+
+/*
+ * Hardware saves and loads for L0 whatever it can; what L1 asked for decides what of it reaches
+ * vmcs12 (nested/exit.c).
+ */
+static u32 exit_controls(const struct vmcs12 *v, const struct caps *hw)
+{
+	u32 exit = EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_IA32_PAT |
+		   EXIT_LOAD_IA32_PAT | EXIT_SAVE_IA32_EFER | EXIT_LOAD_IA32_EFER |
+		   ((u32)v->exit_controls & EXIT_ACK_INTERRUPT_ON_EXIT);
+	if (v->pin_controls & PIN_ACTIVATE_PREEMPTION_TIMER)
+		exit |= EXIT_SAVE_PREEMPTION_TIMER; /* so that it runs on after an exit that is L0's */
+	return supported(hw, EXIT, exit);
+}
+
+static u32 entry_controls(const struct vmcs12 *v, const struct caps *hw)
+{
+	return supported(hw, ENTRY, ((u32)v->entry_controls & ENTRY_IA32E_MODE_GUEST) |
+					    ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_IA32_PAT |
+					    ENTRY_LOAD_IA32_EFER);
+}
+
+/*
+ * Without "load IA32_EFER" an entry sets LMA as "IA-32e mode guest" says, and LME with it if paging is
+ * on. SDM: "Loading Guest Control Registers, Debug Registers, and MSRs".
+ */
+static u64 guest_efer(const struct merge_in *in)
+{
+	const struct vmcs12 *v = in->v;
+	bool ia32e = v->entry_controls & ENTRY_IA32E_MODE_GUEST;
+	u64 efer = in->l1_efer & ~EFER_LMA;
+
+	if (v->entry_controls & ENTRY_LOAD_IA32_EFER)
+		return v->guest_ia32_efer;
+	if (v->guest_cr0 & CR0_PG)
+		efer = (efer & ~EFER_LME) | (ia32e ? EFER_LME : 0);
+	return efer | (ia32e ? EFER_LMA : 0);
+}
+
+bool merge_uses_pae(const struct vmcs12 *v)
+{
+	return (v->guest_cr0 & CR0_PG) && (v->guest_cr4 & CR4_PAE) &&
+	       !(v->entry_controls & ENTRY_IA32E_MODE_GUEST);
+}
+
+static void merge_pdptes(struct vmcs_image *out, const struct merge_in *in)
+{
+	const struct vmcs12 *v = in->v;
+	bool ept12 = v12_proc2(v, PROC2_ENABLE_EPT);
+	const u64 fields[4] = {v->guest_pdpte0, v->guest_pdpte1, v->guest_pdpte2, v->guest_pdpte3};
+
+	for (unsigned i = 0; i < 4; i++)
+		out->f[FI_GUEST_PDPTE0 + i] = ept12 ? fields[i] : in->pdpte[i];
+}
+
+void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
+{
+	const struct vmcs12 *v = in->v;
+	bool debug = v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS;
+	bool offset = v->proc_controls & PROC_USE_TSC_OFFSETTING;
+
+	copy_fields(out, v);
+	out->f[FI_PIN_CONTROLS] = pin_controls(v, in->hw);
+	out->f[FI_PROC_CONTROLS] =
+		supported(in->hw, PROC, (u32)v->proc_controls | PROC_ACTIVATE_SECONDARY);
+	out->f[FI_PROC2_CONTROLS] = proc2_controls(v, in->hw);
+	out->f[FI_EXIT_CONTROLS] = exit_controls(v, in->hw);
+	out->f[FI_ENTRY_CONTROLS] = entry_controls(v, in->hw);
+	out->f[FI_EXCEPTION_BITMAP] = v->exception_bitmap;
+	out->f[FI_PFEC_MASK] = v->pfec_mask;
+	out->f[FI_PFEC_MATCH] = v->pfec_match;
+	out->f[FI_TSC_OFFSET] = offset ? v->tsc_offset : 0;
+	out->f[FI_TSC_MULTIPLIER] = v->tsc_multiplier;
+	out->f[FI_ENTRY_INTERRUPTION_INFO] = v->entry_interruption_info;
+	out->f[FI_ENTRY_EXCEPTION_ERROR_CODE] = v->entry_exception_error_code;
+	out->f[FI_ENTRY_INSTRUCTION_LENGTH] = v->entry_instruction_length;
+	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
+	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
+	out->f[FI_GUEST_IA32_PAT] =
+		v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : in->l1_pat;
+	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
+	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
+	merge_pdptes(out, in);
+}

@@ -1,0 +1,28 @@
+/*
+ * vmcs02 from vmcs12 and from what L0 needs. Pure.
+ * SDM: "VM-Execution Control Fields", "VM-Exit Control Fields", "Loading Guest State".
+ */
+#ifndef NESTED_MERGE_H
+#define NESTED_MERGE_H
+
+#include "nested/nested.h"
+
+/* What the merge takes from outside vmcs12. */
+struct merge_in {
+	const struct vmcs12 *v;
+	const struct caps *hw;
+	/* L1 at VMLAUNCH/VMRESUME: what L2 starts with where vmcs12 does not load it. */
+	u64 l1_efer, l1_pat, l1_dr7, l1_debugctl;
+	u64 pdpte[4]; /* read through guest CR3, where PAE paging is used and no EPT12 */
+};
+
+/*
+ * Fills the fields of merge kind COPY and MERGE. Those of kind XLATE and OWN are the caller's, those
+ * of kind NONE stay as they are.
+ */
+void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in);
+
+/* The guest uses PAE paging outside IA-32e mode. */
+bool merge_uses_pae(const struct vmcs12 *v);
+
+#endif

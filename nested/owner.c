@@ -1,0 +1,64 @@
+#include "nested/owner.h"
+
+#include "nested/msr_bitmap.h"
+#include "vmx/x86.h"
+
+static enum owner own_l1(const struct owner_in *in)
+{
+	(void)in;
+	return OWNER_L1;
+}
+
+/* Exceptions exit only where L1 wants them, but for L0's own single step. */
+static enum owner own_exception_nmi(const struct owner_in *in)
+{
+	bool nmi = INTR_TYPE(in->intr_info) == INTR_NMI;
+	bool step = !nmi && in->stepping && (in->intr_info & INTR_VECTOR) == VEC_DB;
+
+	if (nmi)
+		return in->v->pin_controls & PIN_NMI_EXITING ? OWNER_L1 : OWNER_L0;
+	return step ? OWNER_L0 : OWNER_L1;
+}
+
+static enum owner own_nmi_window(const struct owner_in *in)
+{
+	return in->v->proc_controls & PROC_NMI_WINDOW_EXITING ? OWNER_L1 : OWNER_L0;
+}
+
+/* vmcs02 uses L1's I/O bitmaps as they are. */
+static enum owner own_io(const struct owner_in *in)
+{
+	return own_l1(in);
+}
+
+static enum owner own_msr(const struct owner_in *in)
+{
+	if (!(in->v->proc_controls & PROC_USE_MSR_BITMAPS))
+		return OWNER_L1;
+	bool write = in->reason == EXIT_REASON_WRMSR;
+	return msr_bitmap_has(in->msr_bitmap12, in->msr, write) ? OWNER_L1 : OWNER_L0;
+}
+
+static enum owner own_trap_flag(const struct owner_in *in)
+{
+	return in->stepping ? OWNER_L0 : OWNER_L1;
+}
+
+static enum owner own_ept(const struct owner_in *in)
+{
+	(void)in;
+	return OWNER_EPT;
+}
+
+static enum owner (*const owners[EXIT_REASON_COUNT])(const struct owner_in *in) = {
+#define X(number, NAME, handler, owner, text) [number] = own_##owner,
+#include "vmx/exits.def"
+#undef X
+};
+
+enum owner owner_of_exit(const struct owner_in *in)
+{
+	if (in->reason >= EXIT_REASON_COUNT || !owners[in->reason])
+		return OWNER_UNKNOWN;
+	return owners[in->reason](in);
+}

@@ -1,0 +1,133 @@
+#include "vmm/ept01.h"
+
+#include "vmm/lib.h"
+#include "vmx/assert.h"
+#include "vmx/ept_entry.h"
+#include "vmx/insn.h"
+#include "vmx/x86.h"
+
+void ept01_init(struct machine *m)
+{
+	void *ones = page_alloc_must(m), *sink = page_alloc_must(m);
+	memset(ones, 0xff, PAGE_SIZE);
+	memset(sink, 0xff, PAGE_SIZE);
+	m->ept01.ones = l0_pa(m, ones);
+	m->ept01.sink = l0_pa(m, sink);
+	m->ept01.root = page_alloc_must(m);
+	m->ept01.eptp = l0_pa(m, m->ept01.root).v | EPTP_WALK_4 | MT_WB;
+}
+
+static bool touches_l0(const struct machine *m, u64 base, u64 size)
+{
+	return base < m->l0_base + m->l0_size && m->l0_base < base + size;
+}
+
+static bool level_supported(const struct machine *m, unsigned level)
+{
+	return level == 0 || (level == 1 && (m->hw.ept_vpid & EPT_CAP_2M)) ||
+	       (level == 2 && (m->hw.ept_vpid & EPT_CAP_1G));
+}
+
+struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max)
+{
+	for (unsigned level = max; level > 0; level--) {
+		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
+		int type = mtrr_type(&m->mtrr, base, size);
+		if (level_supported(m, level) && type >= 0 && !touches_l0(m, base, size))
+			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT, level};
+	}
+	u64 page = address.v & PAGE_MASK;
+	if (l0_owns(m, page))
+		return (struct ept_leaf){m->ept01.ones.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
+	int type = mtrr_type(&m->mtrr, page, PAGE_SIZE);
+	return (struct ept_leaf){page | EPT_RWX | (u64)(type < 0 ? MT_UC : type) << EPT_MT_SHIFT, 0};
+}
+
+u64 *ept_entry(struct machine *m, u64 *root, u64 address, unsigned level, unsigned *at)
+{
+	u64 *table = root;
+	for (unsigned l = 3;; l--) {
+		u64 *entry = &table[EPT_INDEX(address, l)];
+		*at = l;
+		if (l == level || (*entry & EPT_LARGE))
+			return entry;
+		if (!(*entry & EPT_RWX)) {
+			void *page = page_alloc(m);
+			if (!page)
+				return 0;
+			*entry = l0_pa(m, page).v | EPT_RWX;
+		}
+		table = l0_va(m, (hpa_t){*entry & EPT_ADDRESS});
+	}
+}
+
+void ept_free_below(struct machine *m, u64 *table, unsigned level)
+{
+	for (unsigned i = 0; i < 512; i++) {
+		if (level > 0 && (table[i] & EPT_RWX) && !(table[i] & EPT_LARGE)) {
+			u64 *below = l0_va(m, (hpa_t){table[i] & EPT_ADDRESS});
+			ept_free_below(m, below, level - 1);
+			page_free(m, below);
+		}
+		table[i] = 0;
+	}
+}
+
+void ept01_drop(struct machine *m)
+{
+	ept_free_below(m, m->ept01.root, 3);
+	hw_invept(INVEPT_GLOBAL, 0);
+}
+
+void ept01_fill(struct machine *m, l1pa_t address)
+{
+	struct ept_leaf leaf = ept01_leaf(m, address, 2);
+	unsigned at;
+	u64 *entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
+
+	if (!entry) {
+		ept01_drop(m);
+		entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
+		ASSERT(entry, "no page for EPT01");
+	}
+	/* Tables below may be there from a split: then only a smaller leaf will do. */
+	while (at > 0 && (*entry & EPT_RWX) && !(*entry & EPT_LARGE)) {
+		leaf = ept01_leaf(m, address, at - 1);
+		entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
+		ASSERT(entry, "no page for EPT01 at %#lx", address.v);
+	}
+	*entry = leaf.entry;
+}
+
+/* One large leaf becomes 512 of the next size. */
+static bool split(struct machine *m, u64 *entry, unsigned level)
+{
+	u64 *table = page_alloc(m);
+	u64 attributes = *entry & (EPT_RWX | EPT_MT | EPT_IPAT);
+	u64 base = *entry & EPT_ADDRESS & ~(EPT_SIZE(level) - 1);
+	if (!table)
+		return false;
+	for (unsigned i = 0; i < 512; i++)
+		table[i] = (base + i * EPT_SIZE(level - 1)) | attributes | (level > 1 ? EPT_LARGE : 0);
+	*entry = l0_pa(m, table).v | EPT_RWX;
+	hw_invept(INVEPT_SINGLE, m->ept01.eptp);
+	return true;
+}
+
+u64 *ept01_split(struct machine *m, l1pa_t address)
+{
+	for (;;) {
+		unsigned at;
+		u64 *entry = ept_entry(m, m->ept01.root, address.v, 0, &at);
+		if (!entry)
+			return 0;
+		if (at > 0) {
+			if (!split(m, entry, at))
+				return 0;
+			continue;
+		}
+		if (!(*entry & EPT_RWX))
+			*entry = ept01_leaf(m, address, 0).entry;
+		return entry;
+	}
+}

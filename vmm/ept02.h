@@ -1,0 +1,25 @@
+/*
+ * EPT02: what L2 has of the machine's memory where L1 gave it an EPT12: EPT12 composed with what L1
+ * itself has (EPT01). Filled by EPT violations, kept per EPT12 pointer until L1's INVEPT.
+ * SDM: "EPT Translation Mechanism", "Caching Translation Information" for EPT.
+ */
+#ifndef VMM_EPT02_H
+#define VMM_EPT02_H
+
+#include "nested/ept12.h"
+#include "vmm/vcpu.h"
+
+/* The EPT pointer for vmcs02 that goes with an EPT12 pointer (valid). */
+u64 ept02_pointer(struct vcpu *v, u64 eptp12);
+
+/*
+ * An EPT violation of L2 under this EPT12 pointer: EPT12_MAPPED where EPT12 allows the access, and
+ * EPT02 now maps it; else what L1 must be told. Requires vmcs02 loaded and v->exit filled.
+ */
+struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12);
+
+/* Forgets what was composed from one EPT12 (INVEPT single-context), or from all. */
+void ept02_drop(struct vcpu *v, u64 eptp12);
+void ept02_drop_all(struct vcpu *v);
+
+#endif

@@ -1,0 +1,70 @@
+#include "vmm/l1mem.h"
+
+#include "vmm/lib.h"
+
+/* How much of [address, address + size) lies on one page that L1 has or has not. */
+static size_t piece(u64 address, size_t size)
+{
+	size_t to_page_end = (size_t)(PAGE_SIZE - (address & (PAGE_SIZE - 1)));
+	return size < to_page_end ? size : to_page_end;
+}
+
+static u8 *reach(const struct machine *m, u64 address)
+{
+	if (address >= m->direct_end || l0_owns(m, address))
+		return 0;
+	return (u8 *)(DIRECT_BASE + address);
+}
+
+void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		size_t n = piece(address.v + done, size - done);
+		const u8 *from = reach(m, address.v + done);
+		if (from)
+			memcpy((u8 *)to + done, from, n);
+		else
+			memset((u8 *)to + done, 0xff, n);
+		done += n;
+	}
+}
+
+void l1mem_write(const struct machine *m, l1pa_t address, const void *from, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		size_t n = piece(address.v + done, size - done);
+		u8 *to = reach(m, address.v + done);
+		if (to)
+			memcpy(to, (const u8 *)from + done, n);
+		done += n;
+	}
+}
+
+u64 l1mem_read64(const struct machine *m, l1pa_t address)
+{
+	u64 value;
+	l1mem_read(m, address, &value, sizeof(value));
+	return value;
+}
+
+u32 l1mem_read32(const struct machine *m, l1pa_t address)
+{
+	u32 value;
+	l1mem_read(m, address, &value, sizeof(value));
+	return value;
+}
+
+const void *l1mem_page(const struct machine *m, l1pa_t address)
+{
+	return reach(m, address.v);
+}
+
+hpa_t l1mem_hpa(const struct machine *m, l1pa_t address)
+{
+	return l0_owns(m, address.v) ? m->ept01.ones : (hpa_t){address.v};
+}
+
+hpa_t l1mem_hpa_writable(const struct machine *m, l1pa_t address)
+{
+	return l0_owns(m, address.v) ? m->ept01.sink : (hpa_t){address.v};
+}

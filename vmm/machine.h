@@ -1,0 +1,66 @@
+/*
+ * What exists once, however many processors there are: L0's memory, the capabilities, EPT01.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "boot/boot_info.h"
+#include "boot/layout.h"
+#include "vmm/mtrr.h"
+#include "vmx/caps.h"
+#include "vmx/types.h"
+
+/* L0's own pages: [next, end) never handed out yet, then a list of those given back. */
+struct page_pool {
+	u8 *next, *end;
+	void *free;
+	unsigned free_count;
+};
+
+struct ept01 {
+	u64 *root;
+	u64 eptp;
+	hpa_t ones; /* a page of all ones: what L1 sees where L0 lives */
+	hpa_t sink; /* where a write there goes while one instruction runs */
+};
+
+struct machine {
+	struct boot_info *boot;
+	u64 l0_base, l0_size; /* hpa, bytes; both 2 MiB-aligned */
+	u64 direct_end; /* hpa: the direct map ends here */
+	struct mem_range map[BOOT_MAX_RANGES + 1]; /* what L1 is told: boot->map without L0's memory */
+	unsigned map_count;
+	struct page_pool pool;
+	struct caps hw, l1; /* capabilities: the processor's, and what L1 is shown */
+	struct ept01 ept01;
+	struct mtrr_state mtrr; /* L1's; the processor's own stay as firmware left them */
+	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
+	u64 feature_control; /* L1's IA32_FEATURE_CONTROL */
+	hpa_t msr_bitmap; /* L0's own intercepts */
+	bool *nmi_flag;
+};
+
+/* L0's own memory: image and pool lie physically in one piece. */
+static inline hpa_t l0_pa(const struct machine *m, const void *p)
+{
+	return (hpa_t){(u64)p - L0_BASE + m->l0_base};
+}
+
+static inline void *l0_va(const struct machine *m, hpa_t pa)
+{
+	return (void *)(pa.v - m->l0_base + L0_BASE);
+}
+
+static inline bool l0_owns(const struct machine *m, u64 pa)
+{
+	return pa - m->l0_base < m->l0_size;
+}
+
+/* A zeroed page, or 0 where the pool is empty: callers that can go on without must. */
+void *page_alloc(struct machine *m);
+/* The same where there is no going on: sizes that boot has reckoned with. Stops L0. */
+void *page_alloc_must(struct machine *m);
+void page_free(struct machine *m, void *page);
+unsigned page_available(const struct machine *m);
+
+#endif

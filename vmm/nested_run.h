@@ -1,0 +1,43 @@
+/*
+ * Running L2: between L1's VMLAUNCH or VMRESUME and the exit that L1 sees. The rules are in nested/;
+ * here they are fed and their results written to the VMCSs.
+ */
+#ifndef VMM_NESTED_RUN_H
+#define VMM_NESTED_RUN_H
+
+#include "nested/insn.h"
+#include "vmm/vcpu.h"
+
+/* Requires vmcs02 loaded, host state written. */
+void nested_init(struct vcpu *v);
+
+/*
+ * VMLAUNCH or VMRESUME, past insn_entry(): the checks, then the switch to vmcs02. Gives the failure
+ * for RFLAGS, or INSN_GO_ON: then vmcs02 is loaded, or L1 is past an exit for a failed entry, and RIP
+ * must not be touched. Requires vmcs01 loaded.
+ */
+struct insn_outcome nested_enter(struct vcpu *v);
+
+/* An exit of vmcs02. True: it is dealt with. False: it is L0's to handle, as an exit of L1 would be. */
+bool nested_handle_exit(struct vcpu *v);
+
+/* VMLAUNCH of vmcs02 failed in hardware: a check that nested/ lacks. */
+void nested_entry_refused(struct vcpu *v);
+
+/*
+ * An exception that L0 raises in L2: true where L1 intercepts it; then L1 has its exit. info: as in
+ * VM-exit interruption information. Requires vmcs02 loaded.
+ */
+bool nested_exception_to_l1(struct vcpu *v, u32 info, u32 error_code);
+
+/* NMIs while L2 runs: whether they exit to L1, and that exit. */
+bool nested_wants_nmi(const struct vcpu *v);
+void nested_exit_nmi(struct vcpu *v);
+
+/* Writes the current VMCS back to L1's region (VMCLEAR, VMPTRLD of another, VMXOFF). */
+void nested_write_back(struct vcpu *v);
+
+/* The event whose delivery an exit of L0's cut short is delivered again. vmm/run.c */
+void vcpu_deliver_again(struct vcpu *v);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * One virtual processor of L1, and the way its exits are handled.
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "nested/nested.h"
+#include "vmm/machine.h"
+#include "vmx/exits.h"
+#include "vmx/vmcs.h"
+#include "vmx/x86.h"
+
+/* What the last VM exit left in the loaded VMCS, read once. */
+struct exit_info {
+	u32 reason; /* whole: with bit 31 */
+	u64 qualification;
+	u32 intr_info, intr_error_code;
+	u32 vectoring_info, vectoring_error_code;
+	u32 insn_length;
+	u64 gpa; /* EPT violation or misconfiguration; else not read */
+};
+
+/* Letting one instruction write where L0 lives, into a page that nobody reads. vmm/step.c */
+#define STEP_PAGES 4
+struct step {
+	bool active;
+	unsigned count;
+	u64 *leaf[STEP_PAGES];
+	u64 old[STEP_PAGES];
+	u64 rflags; /* TF and IF as the guest had them, where TF does the stepping */
+	bool by_trap_flag;
+};
+
+#define EPT02_SLOTS 8
+struct ept02 {
+	struct { u64 eptp12, *root, used; } slot[EPT02_SLOTS];
+	u64 clock;
+};
+
+struct vcpu {
+	u64 gpr[GPR_COUNT]; /* of L1 or L2, whichever runs; RSP's slot is not used */
+	struct machine *machine;
+	struct vmcs *loaded;
+	struct vmcs vmcs01, vmcs02;
+	struct exit_info exit;
+	bool nmi_pending; /* one for L1, or for L2 where L1 does not want NMI exits */
+	struct step step;
+	struct nested nested;
+	struct vmcs_image vmcs02_image; /* what vmcs02 holds, field by field */
+	struct ept02 ept02;
+	u64 *msr_bitmap02; /* L1's bitmap for L2, and L0's intercepts: one page */
+	u16 last_vpid12; /* whose translations VPID02 holds */
+};
+
+/* VPIDs: L1's, and that of whatever L2 runs. */
+enum { VPID01 = 1, VPID02 = 2 };
+
+/* Sets L1's processor up as after a reset; requires VMX operation. vmm/vcpu.c */
+void vcpu_init(struct vcpu *v, struct machine *m);
+/* As INIT leaves it. The BSP starts at FFFFFFF0H. Requires vmcs01 loaded. */
+void vcpu_reset(struct vcpu *v);
+
+/* Runs L1 and its guests for good. vmm/run.c */
+void __attribute__((noreturn)) vcpu_run(struct vcpu *v);
+
+static inline u64 vcpu_read(const struct vcpu *v, enum vmcs_field field)
+{
+	return vmcs_read(v->loaded, field);
+}
+
+static inline void vcpu_write(struct vcpu *v, enum vmcs_field field, u64 value)
+{
+	vmcs_write(v->loaded, field, value);
+}
+
+/* The guest that is loaded (L1 or L2): all require an exit just taken, or an entry being emulated. */
+u64 vcpu_gpr(const struct vcpu *v, enum gpr reg);
+void vcpu_set_gpr(struct vcpu *v, enum gpr reg, u64 value);
+void vcpu_skip(struct vcpu *v); /* past the instruction that exited; ends STI and MOV SS blocking */
+/* Injects an exception at the next entry: into L2, or as an exit to L1 where L1 intercepts it. */
+void vcpu_fault(struct vcpu *v, enum vector vector, u32 error_code);
+bool vcpu_fault_has_error_code(enum vector vector);
+
+/* Ends L1 as the machine would: reports its state, then shuts the processor down. */
+void __attribute__((noreturn, format(printf, 2, 3))) vcpu_shutdown(struct vcpu *v, const char *format, ...);
+void vcpu_report(struct vcpu *v); /* the loaded guest's state, to the log */
+
+#endif

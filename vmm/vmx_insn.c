@@ -1,0 +1,303 @@
+#include "vmm/vmx_insn.h"
+
+#include "nested/insn.h"
+#include "nested/operand.h"
+#include "vmm/cr.h"
+#include "vmm/ept02.h"
+#include "vmm/l1mem.h"
+#include "vmm/lib.h"
+#include "vmm/nested_run.h"
+#include "vmm/walk.h"
+#include "vmx/assert.h"
+
+static struct insn_cpu gather_cpu(const struct vcpu *v)
+{
+	return (struct insn_cpu){
+		.cr0 = l1_cr0(v),
+		.cr4 = l1_cr4(v),
+		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
+		.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS),
+		.cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
+		.interruptibility = (u32)vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY),
+		.cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR)),
+		.feature_control = v->machine->feature_control,
+		.caps = &v->machine->l1,
+	};
+}
+
+static bool long_mode(const struct vcpu *v)
+{
+	return (vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA) &&
+	       (vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L);
+}
+
+/* The linear address of the memory operand, or false with the fault raised. */
+static bool find_operand(struct vcpu *v, unsigned size, bool write, u64 *linear)
+{
+	struct operand_segment segment[6];
+	enum vector vector;
+
+	v->gpr[RSP] = vcpu_read(v, VMCS_GUEST_RSP);
+	for (unsigned i = 0; i < 6; i++) {
+		segment[i].base = vcpu_read(v, VMCS_GUEST_ES_BASE + 2 * i);
+		segment[i].limit = (u32)vcpu_read(v, VMCS_GUEST_ES_LIMIT + 2 * i);
+		segment[i].ar = (u32)vcpu_read(v, VMCS_GUEST_ES_AR + 2 * i);
+	}
+	struct operand_in in = {
+		.info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO),
+		.displacement = v->exit.qualification,
+		.gpr = v->gpr,
+		.segment = segment,
+		.long_mode = long_mode(v),
+		.linear_bits = v->machine->hw.linear_bits,
+	};
+	if (operand_address(&in, size, write, linear, &vector))
+		return true;
+	vcpu_fault(v, vector, 0);
+	return false;
+}
+
+static bool read_operand(struct vcpu *v, void *to, unsigned size)
+{
+	u64 linear;
+	return find_operand(v, size, false, &linear) && walk_read(v, linear, to, size);
+}
+
+static bool write_operand(struct vcpu *v, const void *from, unsigned size)
+{
+	u64 linear;
+	return find_operand(v, size, true, &linear) && walk_write(v, linear, from, size);
+}
+
+/* The operand faulted, and the fault is raised: the instruction ends with nothing done (R11). */
+#define FAULTED ((struct insn_outcome){.kind = INSN_FAULTED})
+
+static u64 register2(const struct vcpu *v)
+{
+	u64 value = vcpu_gpr(v, OPERAND_REGISTER2((u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO)));
+	return long_mode(v) ? value : value & 0xffffffff;
+}
+
+static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	struct nested *n = &v->nested;
+	struct insn_outcome o = insn_vmxon_allowed(n, cpu);
+	u64 pointer;
+
+	if (o.kind != INSN_GO_ON)
+		return o;
+	if (!read_operand(v, &pointer, 8))
+		return FAULTED;
+	o = insn_vmxon_region(cpu->caps, pointer, l1mem_read32(v->machine, (l1pa_t){pointer & PAGE_MASK}));
+	if (o.kind != INSN_GO_ON)
+		return o;
+	n->vmxon = true;
+	n->vmxon_pointer = pointer;
+	n->current = NO_VMCS;
+	cr_update_masks(v);
+	return o;
+}
+
+static struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	struct nested *n = &v->nested;
+
+	(void)cpu;
+	nested_write_back(v);
+	n->vmxon = false;
+	n->current = n->vmxon_pointer = NO_VMCS;
+	cr_update_masks(v);
+	return INSN_OK;
+}
+
+static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	struct nested *n = &v->nested;
+	u32 launch = VMCS12_CLEAR;
+	u64 pointer;
+
+	if (!read_operand(v, &pointer, 8))
+		return FAULTED;
+	struct insn_outcome o = insn_vmclear(n, cpu->caps, pointer);
+	if (o.kind != INSN_GO_ON)
+		return o;
+	if (pointer == n->current) {
+		nested_write_back(v);
+		n->current = NO_VMCS;
+	}
+	l1mem_write(v->machine, (l1pa_t){pointer + offsetof(struct vmcs12, launch)}, &launch,
+		    sizeof(launch));
+	return o;
+}
+
+/* Fields wider than their width can only come from a region that L1 wrote itself. */
+static void load_region(struct vcpu *v, u64 pointer)
+{
+	struct vmcs12 *v12 = v->nested.v12;
+
+	l1mem_read(v->machine, (l1pa_t){pointer}, v12, sizeof(*v12));
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		v12->f[i] &= field_value_mask((enum field_width)field_info[i].width);
+}
+
+static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	struct nested *n = &v->nested;
+	u64 pointer;
+
+	if (!read_operand(v, &pointer, 8))
+		return FAULTED;
+	struct insn_outcome o = insn_vmptrld_address(n, cpu->caps, pointer);
+	if (o.kind != INSN_GO_ON)
+		return o;
+	o = insn_vmptrld_revision(cpu->caps, l1mem_read32(v->machine, (l1pa_t){pointer}));
+	if (o.kind != INSN_GO_ON || pointer == n->current)
+		return o;
+	nested_write_back(v);
+	load_region(v, pointer);
+	n->current = pointer;
+	return o;
+}
+
+static struct insn_outcome do_vmptrst(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	(void)cpu;
+	return write_operand(v, &v->nested.current, 8) ? INSN_OK : FAULTED;
+}
+
+static struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
+	struct insn_field field;
+	struct insn_outcome o = insn_vmread(&v->nested, cpu->caps, register2(v), &field);
+
+	if (o.kind != INSN_GO_ON)
+		return o;
+	u64 value = insn_field_get(v->nested.v12, field);
+	if (OPERAND_IS_REGISTER(info))
+		vcpu_set_gpr(v, OPERAND_REGISTER(info), long_mode(v) ? value : value & 0xffffffff);
+	else if (!write_operand(v, &value, long_mode(v) ? 8 : 4))
+		return FAULTED;
+	return o;
+}
+
+static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
+	struct insn_field field;
+	u64 value = 0;
+
+	if (v->nested.current == NO_VMCS)
+		return (struct insn_outcome){.kind = INSN_FAIL_INVALID};
+	if (OPERAND_IS_REGISTER(info))
+		value = vcpu_gpr(v, OPERAND_REGISTER(info));
+	else if (!read_operand(v, &value, long_mode(v) ? 8 : 4))
+		return FAULTED;
+	struct insn_outcome o = insn_vmwrite(&v->nested, cpu->caps, register2(v), &field);
+	if (o.kind == INSN_GO_ON)
+		insn_field_set(v->nested.v12, field, long_mode(v) ? value : value & 0xffffffff);
+	return o;
+}
+
+static struct insn_outcome do_entry(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	struct insn_outcome o = insn_entry(&v->nested, cpu, v->exit.reason == EXIT_REASON_VMLAUNCH);
+	return o.kind == INSN_GO_ON ? nested_enter(v) : o;
+}
+
+static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	u64 type = register2(v);
+	struct insn_outcome o = insn_invept_type(cpu->caps, type);
+	struct inv_descriptor d;
+
+	if (o.kind != INSN_GO_ON)
+		return o;
+	if (!read_operand(v, &d, sizeof(d)))
+		return FAULTED;
+	o = insn_invept(cpu->caps, type, d);
+	if (o.kind == INSN_GO_ON && type == INVEPT_SINGLE)
+		ept02_drop(v, d.low);
+	else if (o.kind == INSN_GO_ON)
+		ept02_drop_all(v);
+	return o;
+}
+
+/* All of L2's translations are under one VPID of ours, whichever of L1's they belong to. */
+static struct insn_outcome do_invvpid(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	u64 type = register2(v);
+	struct insn_outcome o = insn_invvpid_type(cpu->caps, type);
+	struct inv_descriptor d;
+
+	if (o.kind != INSN_GO_ON)
+		return o;
+	if (!read_operand(v, &d, sizeof(d)))
+		return FAULTED;
+	o = insn_invvpid(cpu->caps, type, d);
+	if (o.kind == INSN_GO_ON)
+		hw_invvpid(INVVPID_SINGLE, VPID02, 0);
+	return o;
+}
+
+static struct insn_outcome dispatch(struct vcpu *v, const struct insn_cpu *cpu)
+{
+	switch (v->exit.reason) {
+	case EXIT_REASON_VMXON: return do_vmxon(v, cpu);
+	case EXIT_REASON_VMXOFF: return do_vmxoff(v, cpu);
+	case EXIT_REASON_VMCLEAR: return do_vmclear(v, cpu);
+	case EXIT_REASON_VMPTRLD: return do_vmptrld(v, cpu);
+	case EXIT_REASON_VMPTRST: return do_vmptrst(v, cpu);
+	case EXIT_REASON_VMREAD: return do_vmread(v, cpu);
+	case EXIT_REASON_VMWRITE: return do_vmwrite(v, cpu);
+	case EXIT_REASON_VMLAUNCH:
+	case EXIT_REASON_VMRESUME: return do_entry(v, cpu);
+	case EXIT_REASON_INVEPT: return do_invept(v, cpu);
+	case EXIT_REASON_INVVPID: return do_invvpid(v, cpu);
+	default: PANIC("exit reason %u is no VMX instruction", v->exit.reason);
+	}
+}
+
+/* RFLAGS, the error field, and past the instruction: unless it faulted, or an entry was done. */
+static void finish(struct vcpu *v, struct insn_outcome o)
+{
+	struct nested *n = &v->nested;
+
+	if (o.kind == INSN_FAIL && n->current != NO_VMCS)
+		n->v12->vm_instruction_error = o.error;
+	vcpu_write(v, VMCS_GUEST_RFLAGS, insn_flags(n, vcpu_read(v, VMCS_GUEST_RFLAGS), o));
+	vcpu_skip(v);
+}
+
+static bool is_entry(u32 reason)
+{
+	return reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME;
+}
+
+void vmx_insn_execute(struct vcpu *v)
+{
+	struct insn_cpu cpu = gather_cpu(v);
+	struct insn_outcome o = insn_gate(&v->nested, v->exit.reason, &cpu);
+
+	if (o.kind == INSN_GO_ON) {
+		o = dispatch(v, &cpu);
+		if (o.kind == INSN_GO_ON && is_entry(v->exit.reason))
+			return;
+	}
+	if (o.kind == INSN_FAULT)
+		vcpu_fault(v, o.vector, 0);
+	else if (o.kind != INSN_FAULTED)
+		finish(v, o);
+}
+
+/* In VMX root operation without dual-monitor treatment VMCALL fails; outside it does not exist. */
+void vmx_insn_vmcall(struct vcpu *v)
+{
+	struct insn_cpu cpu = gather_cpu(v);
+	struct insn_outcome o = insn_gate(&v->nested, EXIT_REASON_VMCALL, &cpu);
+
+	if (o.kind == INSN_FAULT)
+		vcpu_fault(v, o.vector, 0);
+	else
+		finish(v, (struct insn_outcome){.kind = INSN_FAIL, .error = VMERR_VMCALL_IN_ROOT});
+}

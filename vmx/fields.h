@@ -1,0 +1,55 @@
+/*
+ * The VMCS fields, generated from fields.def.
+ *
+ * enum vmcs_field (VMCS_NAME) is the architectural encoding; enum field_index (FI_NAME) a dense index
+ * from 0, in the order of the table. SDM: "Field Encoding in VMCS".
+ */
+#ifndef VMX_FIELDS_H
+#define VMX_FIELDS_H
+
+#include "controls.h"
+#include "types.h"
+
+enum field_width { W16, W64, W32, WN };
+enum field_group { CTL, RO, GUEST, HOST };
+enum field_merge { COPY, MERGE, XLATE, OWN, NONE };
+
+enum vmcs_field {
+#define F(width, NAME, member, encoding, group, merge, control) VMCS_##NAME = encoding,
+#include "fields.def"
+#undef F
+};
+
+enum field_index {
+#define F(width, NAME, member, encoding, group, merge, control) FI_##NAME,
+#include "fields.def"
+#undef F
+	FI_COUNT
+};
+
+struct field_info {
+	const char *name;
+	u16 encoding;
+	u8 width; /* enum field_width */
+	u8 group; /* enum field_group */
+	u8 merge; /* enum field_merge */
+	u8 control; /* enum control_index */
+};
+
+extern const struct field_info field_info[FI_COUNT];
+
+#define FIELD_NONE (-1)
+
+/*
+ * The dense index of an encoding that anyone may have chosen, or FIELD_NONE. The access-type bit
+ * (bit 0: "high" half of a 64-bit field) must have been taken off by the caller.
+ */
+int field_find(u64 encoding);
+
+/* The value bits that a field of this width holds: a VMWRITE loses what lies above. */
+static inline u64 field_value_mask(enum field_width width)
+{
+	return width == W16 ? 0xfffful : width == W32 ? 0xfffffffful : ~0ul;
+}
+
+#endif

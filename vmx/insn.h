@@ -1,0 +1,73 @@
+/*
+ * Every VMX instruction that L0 executes, and nothing else. VMLAUNCH and VMRESUME are in vmx/entry.S.
+ * Results are the SDM's three: "VMsucceed", "VMfailInvalid", "VMfailValid" (VMX instruction
+ * reference, "Conventions").
+ */
+#ifndef VMX_INSN_H
+#define VMX_INSN_H
+
+#include "vmx/types.h"
+
+enum vmx_result { VMX_SUCCEED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
+
+#define VMX_RESULT(cf, zf) ((cf) ? VMX_FAIL_INVALID : (zf) ? VMX_FAIL_VALID : VMX_SUCCEED)
+
+#define VMX_POINTER_INSN(name) \
+	static inline enum vmx_result hw_##name(hpa_t region) \
+	{ \
+		bool cf, zf; \
+		__asm__ volatile(#name " %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(region.v) : "memory"); \
+		return VMX_RESULT(cf, zf); \
+	}
+VMX_POINTER_INSN(vmxon)
+VMX_POINTER_INSN(vmclear)
+VMX_POINTER_INSN(vmptrld)
+#undef VMX_POINTER_INSN
+
+static inline enum vmx_result hw_vmread(u64 encoding, u64 *value)
+{
+	bool cf, zf;
+	__asm__ volatile("vmread %3, %2" : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value) : "r"(encoding));
+	return VMX_RESULT(cf, zf);
+}
+
+static inline enum vmx_result hw_vmwrite(u64 encoding, u64 value)
+{
+	bool cf, zf;
+	__asm__ volatile("vmwrite %2, %3"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "r"(value), "r"(encoding)
+			 : "memory");
+	return VMX_RESULT(cf, zf);
+}
+
+enum invept_type { INVEPT_SINGLE = 1, INVEPT_GLOBAL = 2 };
+enum invvpid_type { INVVPID_ADDRESS, INVVPID_SINGLE, INVVPID_ALL, INVVPID_RETAIN_GLOBALS };
+
+static inline enum vmx_result hw_invept(enum invept_type type, u64 eptp)
+{
+	struct {
+		u64 eptp, reserved;
+	} descriptor = {eptp, 0};
+	bool cf, zf;
+	__asm__ volatile("invept %2, %3"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "m"(descriptor), "r"((u64)type)
+			 : "memory");
+	return VMX_RESULT(cf, zf);
+}
+
+static inline enum vmx_result hw_invvpid(enum invvpid_type type, u16 vpid, u64 linear)
+{
+	struct {
+		u64 vpid, linear;
+	} descriptor = {vpid, linear};
+	bool cf, zf;
+	__asm__ volatile("invvpid %2, %3"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "m"(descriptor), "r"((u64)type)
+			 : "memory");
+	return VMX_RESULT(cf, zf);
+}
+
+#endif

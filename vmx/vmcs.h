@@ -1,0 +1,30 @@
+/*
+ * A VMCS of L0's, and access to the one that is loaded. Every access names the VMCS it means and
+ * stops L0 if another one is loaded. SDM: chapter "Virtual Machine Control Structures".
+ */
+#ifndef VMX_VMCS_H
+#define VMX_VMCS_H
+
+#include "vmx/fields.h"
+#include "vmx/insn.h"
+#include "vmx/types.h"
+
+struct vmcs {
+	const char *name; /* "vmcs01", "vmcs02" */
+	hpa_t region; /* one page of L0's */
+	bool launched;
+	struct vmcs **loaded; /* this processor's record of the loaded VMCS */
+};
+
+/* region: one zeroed page at virtual address `page`. Requires VMX operation. */
+void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t region, void *page,
+	       u32 revision);
+
+/* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
+void vmcs_load(struct vmcs *vmcs);
+
+/* Require `vmcs` loaded. Stop L0 where the processor refuses the field: callers know what exists. */
+u64 vmcs_read(const struct vmcs *vmcs, enum vmcs_field field);
+void vmcs_write(struct vmcs *vmcs, enum vmcs_field field, u64 value);
+
+#endif
