@@ -13,6 +13,8 @@ FREESTANDING = -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-pro
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -I.
 L0_CFLAGS = $(FREESTANDING) $(WARN) -mcmodel=kernel -mgeneral-regs-only -fno-omit-frame-pointer \
 	-fno-jump-tables
+L0_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096 \
+	-Wl,--no-warn-rwx-segments,-T,$(B)/linker.ld
 L0_SRC = $(wildcard boot/*.c boot/*.S vmx/*.c vmx/*.S vmm/*.c vmm/*.S nested/*.c)
 L0_OBJ = $(patsubst %,$(B)/%.o,$(basename $(L0_SRC)))
 
@@ -21,14 +23,16 @@ all: $(B)/nestling.elf guest ## build Nestling and the guests (default)
 
 # Linked twice: the symbol table that a backtrace reads is made from the first link, and lies behind
 # everything else, so that no address moves.
-$(B)/nestling.elf: $(B)/l0.pass1 $(B)/symbols.o linker.ld
+$(B)/nestling.elf: $(B)/l0.pass1 $(B)/symbols.o
 	@echo "  LD      $@"
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,-T,linker.ld \
-		-o $@ $(L0_OBJ) $(B)/symbols.o
+	$(Q)$(CC) $(L0_LDFLAGS) -o $@ $(L0_OBJ) $(B)/symbols.o
 
-$(B)/l0.pass1: $(L0_OBJ) linker.ld
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,-T,linker.ld \
-		-o $@ $(L0_OBJ)
+$(B)/l0.pass1: $(L0_OBJ) $(B)/linker.ld
+	$(Q)$(CC) $(L0_LDFLAGS) -o $@ $(L0_OBJ)
+
+$(B)/linker.ld: linker.ld vmm/layout.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x c -I. -o $@ $<
 
 $(B)/symbols.o: $(B)/l0.pass1 tools/symbols.awk
 	$(Q)$(NM) -n $< | awk -f tools/symbols.awk > $(B)/symbols.S

@@ -1,6 +1,6 @@
 #include "boot/acpi.h"
 
-#include "boot/layout.h"
+#include "vmm/layout.h"
 #include "boot/multiboot2.h"
 #include "vmm/lib.h"
 #include "vmx/cpu.h"

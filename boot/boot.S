@@ -2,7 +2,7 @@
  * From GRUB to boot_main(): multiboot2 header, then 32-bit protected mode to long mode with page
  * tables that are good enough until boot/memory.c has moved L0 and made the real ones.
  */
-#include "boot/layout.h"
+#include "vmm/layout.h"
 
 #define MB2_MAGIC 0xe85250d6
 #define PTE_P_W 0x003

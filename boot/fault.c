@@ -1,6 +1,6 @@
 #include "boot/fault.h"
 
-#include "boot/layout.h"
+#include "vmm/layout.h"
 #include "vmm/console.h"
 #include "vmm/lib.h"
 #include "vmx/assert.h"

@@ -5,6 +5,7 @@
 #include "boot/fault.h"
 #include "boot/memory.h"
 #include "boot/multiboot2.h"
+#include "vmm/bios.h"
 #include "vmm/console.h"
 #include "vmm/ept01.h"
 #include "vmm/hardware.h"
@@ -76,6 +77,7 @@ void boot_main(u32 magic, u32 information)
 		 boot.cpu_count, boot.cpu_count == 1 ? "" : "s, of which L1 gets one");
 	hardware_vmxon(m);
 	ept01_init(m);
+	bios_hook(m);
 	make_msr_bitmap(m);
 	start_load_l1(m);
 	vcpu_init(&vcpu, m);

@@ -17,9 +17,21 @@ void ept01_init(struct machine *m)
 	m->ept01.eptp = l0_pa(m, m->ept01.root).v | EPTP_WALK_4 | MT_WB;
 }
 
-static bool touches_l0(const struct machine *m, u64 base, u64 size)
+static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
 {
-	return base < m->l0_base + m->l0_size && m->l0_base < base + size;
+	return a < b + b_size && b < a + a_size;
+}
+
+/* Pages that are not what lies at their address. */
+static bool touches_special(const struct machine *m, u64 base, u64 size)
+{
+	return overlap(base, size, m->l0_base, m->l0_size) ||
+	       (m->bios.page && overlap(base, size, m->bios.page, PAGE_SIZE));
+}
+
+bool ept01_read_only(const struct machine *m, l1pa_t address)
+{
+	return touches_special(m, address.v & PAGE_MASK, PAGE_SIZE);
 }
 
 static bool level_supported(const struct machine *m, unsigned level)
@@ -33,10 +45,12 @@ struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max
 	for (unsigned level = max; level > 0; level--) {
 		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
 		int type = mtrr_type(&m->mtrr, base, size);
-		if (level_supported(m, level) && type >= 0 && !touches_l0(m, base, size))
+		if (level_supported(m, level) && type >= 0 && !touches_special(m, base, size))
 			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT, level};
 	}
 	u64 page = address.v & PAGE_MASK;
+	if (m->bios.page && page == m->bios.page)
+		return (struct ept_leaf){m->bios.shown.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
 	if (l0_owns(m, page))
 		return (struct ept_leaf){m->ept01.ones.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
 	int type = mtrr_type(&m->mtrr, page, PAGE_SIZE);

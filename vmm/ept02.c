@@ -127,7 +127,7 @@ struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12)
 	if (r.kind != EPT12_MAPPED)
 		return r;
 	u64 *leaf = install(v, v->ept02.slot[find_slot(v, eptp12)].root, address, &r);
-	if ((access & EPT_W) && l0_owns(v->machine, r.address.v))
+	if ((access & EPT_W) && ept01_read_only(v->machine, r.address))
 		step_write(v, leaf);
 	return r;
 }

@@ -4,6 +4,7 @@
  */
 #include "vmm/exits.h"
 
+#include "vmm/bios.h"
 #include "vmm/console.h"
 #include "vmm/cr.h"
 #include "vmm/ept01.h"
@@ -102,7 +103,8 @@ void l0_invd(struct vcpu *v)
 /* L1 has no dual-monitor treatment. SDM: "VMCALL - Call to VM Monitor". */
 void l0_vmcall(struct vcpu *v)
 {
-	vmx_insn_vmcall(v);
+	if (!bios_vmcall(v))
+		vmx_insn_vmcall(v);
 }
 
 void l0_vmx_insn(struct vcpu *v)
@@ -234,7 +236,7 @@ void l0_ept_violation(struct vcpu *v)
 {
 	l1pa_t address = {v->exit.gpa};
 
-	if (l0_owns(v->machine, address.v) && (v->exit.qualification & EPTV_WRITE)) {
+	if (ept01_read_only(v->machine, address) && (v->exit.qualification & EPTV_WRITE)) {
 		u64 *leaf = ept01_split(v->machine, address);
 		ASSERT(leaf, "no page for EPT01");
 		if (*leaf & EPT_RWX) {

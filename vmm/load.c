@@ -47,55 +47,59 @@ static bool ram_next(const struct load_in *in, unsigned *i, u64 *base, u64 *end)
 	return true;
 }
 
-static const struct load_place *taken(const struct load_work *l, const struct load_want *want, u32 kinds,
-				      u64 base)
+/* What is in the way of `want` at `base`, of these kinds. */
+static bool taken(const struct load_work *l, const struct load_want *want, u32 kinds, u64 base,
+		  struct load_place *by)
 {
 	for (unsigned i = 0; i < l->place_count; i++) {
 		const struct load_place *p = &l->place[i];
 		if (!(p->kind & kinds) || (p->kind == PLACE_SOURCE && (int)p->module == want->except))
 			continue;
-		if (overlap(base, want->size, p->base, p->size))
-			return p;
+		if (overlap(base, want->size, p->base, p->size)) {
+			*by = *p;
+			return true;
+		}
 	}
-	return NULL;
+	return kinds & PLACE_FIRMWARE && load_tag_firmware(l->in, base, want->size, by);
 }
 
 static bool find_low(const struct load_work *l, const struct load_want *want, u32 kinds, u64 from, u64 to,
 		     u64 *base)
 {
+	struct load_place by;
 	u64 at = load_align(from, want->align);
 
 	while (at >= from && at <= to && to - at >= want->size) {
-		const struct load_place *p = taken(l, want, kinds, at);
-		if (!p) {
+		if (!taken(l, want, kinds, at, &by)) {
 			*base = at;
 			return true;
 		}
-		from = p->base + p->size;
+		from = by.base + by.size;
 		at = load_align(from, want->align);
 	}
 	return false;
 }
 
-static bool find_high(const struct load_work *l, const struct load_want *want, u32 kinds, u64 from, u64 to,
-		      u64 *base)
+static bool find_high(const struct load_work *l, const struct load_want *want, u32 kinds, u64 from,
+		      u64 to, u64 *base)
 {
+	struct load_place by;
+
 	while (to >= from && to - from >= want->size) {
 		u64 at = (to - want->size) & ~(want->align - 1);
 		if (at < from)
 			return false;
-		const struct load_place *p = taken(l, want, kinds, at);
-		if (!p) {
+		if (!taken(l, want, kinds, at, &by)) {
 			*base = at;
 			return true;
 		}
-		to = p->base;
+		to = by.base;
 	}
 	return false;
 }
 
 /* The lowest or highest place in any stretch of RAM. */
-bool load_find(const struct load_work *l, const struct load_want *want, u32 kinds, u64 *base)
+static bool find(const struct load_work *l, const struct load_want *want, u32 kinds, u64 *base)
 {
 	u64 from, to;
 	bool found = false;
@@ -115,9 +119,17 @@ bool load_find(const struct load_work *l, const struct load_want *want, u32 kind
 	return found;
 }
 
+/* Like GRUB, away from what UEFI's boot services used, if that can be. */
+bool load_find(const struct load_work *l, const struct load_want *want, u32 kinds, u64 *base)
+{
+	return find(l, want, kinds | PLACE_FIRMWARE, base) ||
+	       find(l, want, kinds & ~PLACE_FIRMWARE, base);
+}
+
 bool load_find_image(const struct load_work *l, const struct load_want *want, u64 *base)
 {
-	return load_find(l, want, PLACE_KEPT | PLACE_SOURCE, base) || load_find(l, want, PLACE_KEPT, base);
+	return load_find(l, want, PLACE_KEPT | PLACE_SOURCE, base) ||
+	       load_find(l, want, PLACE_KEPT, base);
 }
 
 void load_claim(struct load_work *l, u64 base, u64 size, u32 kind, unsigned module)
@@ -143,9 +155,10 @@ int load_step(struct load_work *l, enum load_op_kind kind, u64 dst, u64 src, u64
 	if (!len)
 		return 0;
 	if (plan->op_count == LOAD_MAX_OPS)
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "loading L1 takes more than %d steps: give it fewer ELF sections (strip it)",
-				   LOAD_MAX_OPS);
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"loading L1 takes more than %d steps: give it fewer ELF sections (strip it)",
+			LOAD_MAX_OPS);
 	plan->op[plan->op_count++] = (struct load_op){kind, dst, src, len};
 	return 0;
 }
@@ -155,8 +168,8 @@ int load_segment_add(struct load_work *l, const struct load_segment *segment)
 	if (!segment->size)
 		return 0;
 	if (l->segment_count == LOAD_MAX_SEGMENTS)
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1 has more than %d segments: link it with fewer",
-				   LOAD_MAX_SEGMENTS);
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1 has more than %d segments: link it with fewer", LOAD_MAX_SEGMENTS);
 	l->segment[l->segment_count++] = *segment;
 	return 0;
 }
@@ -175,18 +188,22 @@ static int begin(struct load_work *l)
 	const struct load_in *in = l->in;
 
 	if (!in->boot->module_count || !in->boot->module[0].size)
-		return load_refuse(l, LOAD_UNKNOWN,
-				   "no L1 given: add a line `module2 FILE ARGUMENTS` to GRUB's menu entry");
+		return load_refuse(
+			l, LOAD_UNKNOWN,
+			"no L1 given: add a line `module2 FILE ARGUMENTS` to GRUB's menu entry");
 	load_claim(l, in->l0_base, in->l0_size, PLACE_KEPT, 0);
 	load_claim(l, STACK_BASE, STACK_TOP - STACK_BASE, PLACE_KEPT, 0);
 	for (unsigned i = 0; i < in->boot->module_count; i++) {
 		const struct boot_module *m = &in->boot->module[i];
 		if (m->size > BIT(52) || m->base > BIT(52))
-			return load_refuse(l, LOAD_BAD, "GRUB says that module %u lies at 0x%lx, 0x%lx bytes", i,
+			return load_refuse(l, LOAD_BAD,
+					   "GRUB says that module %u lies at 0x%lx, 0x%lx bytes", i,
 					   m->base, m->size);
 		if (m->size && overlap(m->base, m->size, in->l0_base, in->l0_size))
-			return load_refuse(l, LOAD_IN_USE,
-					   "module %u lies in Nestling's own memory: give the machine more memory", i);
+			return load_refuse(
+				l, LOAD_IN_USE,
+				"module %u lies in Nestling's own memory: give the machine more memory",
+				i);
 		load_claim(l, m->base, m->size, PLACE_SOURCE, i);
 	}
 	return 0;
@@ -239,24 +256,28 @@ static int blame(struct load_work *l, const struct load_segment *s)
 	u64 last = s->dst + s->size - 1;
 
 	if (overlap(s->dst, s->size, in->l0_base, in->l0_size))
-		return load_refuse(l, LOAD_IN_USE,
-				   "L1 wants 0x%lx-0x%lx, but Nestling itself is at 0x%lx-0x%lx: link L1 lower, or "
-				   "give the machine more memory",
-				   s->dst, last, in->l0_base, in->l0_base + in->l0_size - 1);
+		return load_refuse(
+			l, LOAD_IN_USE,
+			"L1 wants 0x%lx-0x%lx, but Nestling itself is at 0x%lx-0x%lx: link L1 lower, or "
+			"give the machine more memory",
+			s->dst, last, in->l0_base, in->l0_base + in->l0_size - 1);
 	for (unsigned i = 0; i < in->map_count; i++) {
 		const struct mem_range *m = &in->map[i];
 		if (m->type != MEM_RAM && overlap(s->dst, s->size, m->base, m->size))
-			return load_refuse(l, LOAD_IN_USE,
-					   "L1 wants 0x%lx-0x%lx, but 0x%lx-0x%lx is in use (%s): link L1 elsewhere",
-					   s->dst, last, m->base, m->base + m->size - 1, type_name(m->type));
+			return load_refuse(
+				l, LOAD_IN_USE,
+				"L1 wants 0x%lx-0x%lx, but 0x%lx-0x%lx is in use (%s): link L1 elsewhere",
+				s->dst, last, m->base, m->base + m->size - 1, type_name(m->type));
 	}
 	if (last >= ram_end(in))
-		return load_refuse(l, LOAD_NO_MEMORY,
-				   "too little memory: L1 wants 0x%lx-0x%lx, and there is RAM up to 0x%lx: give the "
-				   "machine more memory, or link L1 lower",
-				   s->dst, last, ram_end(in) - 1);
-	return load_refuse(l, LOAD_IN_USE, "L1 wants 0x%lx-0x%lx, where there is not only RAM: link L1 elsewhere",
-			   s->dst, last);
+		return load_refuse(
+			l, LOAD_NO_MEMORY,
+			"too little memory: L1 wants 0x%lx-0x%lx, and there is RAM up to 0x%lx: give the "
+			"machine more memory, or link L1 lower",
+			s->dst, last, ram_end(in) - 1);
+	return load_refuse(l, LOAD_IN_USE,
+			   "L1 wants 0x%lx-0x%lx, where there is not only RAM: link L1 elsewhere", s->dst,
+			   last);
 }
 
 static int check_segment(struct load_work *l, unsigned i)
@@ -266,16 +287,18 @@ static int check_segment(struct load_work *l, unsigned i)
 	u64 base;
 
 	if (s->dst >= GIB_4 || s->size > GIB_4 - s->dst)
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "L1 wants 0x%lx bytes at 0x%lx, but a boot loader loads below 4 GiB: link L1 "
-				   "lower (its physical addresses)",
-				   s->size, s->dst);
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"L1 wants 0x%lx bytes at 0x%lx, but a boot loader loads below 4 GiB: link L1 "
+			"lower (its physical addresses)",
+			s->size, s->dst);
 	for (unsigned k = 0; k < i; k++) {
 		const struct load_segment *o = &l->segment[k];
 		if (overlap(s->dst, s->size, o->dst, o->size))
-			return load_refuse(l, LOAD_IN_USE,
-					   "segments 0x%lx-0x%lx and 0x%lx-0x%lx of L1 overlap: link it anew", o->dst,
-					   o->dst + o->size - 1, s->dst, s->dst + s->size - 1);
+			return load_refuse(
+				l, LOAD_IN_USE,
+				"segments 0x%lx-0x%lx and 0x%lx-0x%lx of L1 overlap: link it anew",
+				o->dst, o->dst + o->size - 1, s->dst, s->dst + s->size - 1);
 	}
 	/* L0's memory is not RAM in L1's map, but this must not hang on the caller having cut it out. */
 	if (!load_find(l, &want, 0, &base) || overlap(s->dst, s->size, l->in->l0_base, l->in->l0_size))
@@ -302,7 +325,8 @@ static int place_image(struct load_work *l)
 		entry |= l->entry >= s->dst && l->entry - s->dst < s->size;
 	}
 	if (!entry)
-		return load_refuse(l, LOAD_BAD, "L1's entry point 0x%lx lies in none of its segments: link it anew",
+		return load_refuse(l, LOAD_BAD,
+				   "L1's entry point 0x%lx lies in none of its segments: link it anew",
 				   l->entry);
 	return 0;
 }
@@ -331,19 +355,21 @@ static int place_info(struct load_work *l, const struct load_format *format)
 
 	write_info(l, format);
 	if (l->info_used > sizeof(plan->info))
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "what L1 is to be told takes %zu bytes, and there is room for %zu: give it fewer "
-				   "ELF sections (strip it) or modules",
-				   l->info_used, sizeof(plan->info));
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"what L1 is to be told takes %zu bytes, and there is room for %zu: give it fewer "
+			"ELF sections (strip it) or modules",
+			l->info_used, sizeof(plan->info));
 	want.size = plan->info_size = (u32)l->info_used;
 	if (!load_find(l, &want, ~0u, &plan->info_base)) {
 		want.high = false;
 		want.min = PAGE_0_END;
 		want.max = GIB_4;
 		if (!load_find(l, &want, ~0u, &plan->info_base))
-			return load_refuse(l, LOAD_NO_MEMORY,
-					   "too little memory: no %u free bytes for L1's boot information",
-					   plan->info_size);
+			return load_refuse(
+				l, LOAD_NO_MEMORY,
+				"too little memory: no %u free bytes for L1's boot information",
+				plan->info_size);
 	}
 	load_claim(l, plan->info_base, plan->info_size, PLACE_FINAL, 0);
 	return 0;
@@ -355,10 +381,11 @@ static int move_module(struct load_work *l, unsigned i)
 	struct load_want want = {m->size, PAGE_SIZE, MIB_1, GIB_4, true, (int)i};
 
 	if (!load_find(l, &want, ~0u, &l->module_at[i]))
-		return load_refuse(l, LOAD_NO_MEMORY,
-				   "too little memory: no %lu KiB of free RAM for module %u: give the machine more "
-				   "memory",
-				   (m->size + 1023) / 1024, i);
+		return load_refuse(
+			l, LOAD_NO_MEMORY,
+			"too little memory: no %lu KiB of free RAM for module %u: give the machine more "
+			"memory",
+			(m->size + 1023) / 1024, i);
 	return load_step(l, LOAD_COPY, l->module_at[i], m->base, m->size);
 }
 
@@ -388,17 +415,19 @@ static int clear_file(struct load_work *l)
 	const struct boot_module *file = &l->in->boot->module[0];
 	struct load_want here = {file->size, 1, 0, ~0ull, false, -1};
 	struct load_want away = {file->size, PAGE_SIZE, MIB_1, GIB_4, true, 0};
+	struct load_place by;
 
 	l->image_at = file->base;
-	if (!taken(l, &here, PLACE_FINAL, file->base))
+	if (!taken(l, &here, PLACE_FINAL, file->base, &by))
 		return 0;
 	if (!load_find(l, &away, ~0u, &l->image_at)) {
 		away.max = ~0ull;
 		if (!load_find(l, &away, ~0u, &l->image_at))
-			return load_refuse(l, LOAD_NO_MEMORY,
-					   "too little memory: no %lu KiB of free RAM to move L1's file out of its own "
-					   "way: give the machine more memory",
-					   (file->size + 1023) / 1024);
+			return load_refuse(
+				l, LOAD_NO_MEMORY,
+				"too little memory: no %lu KiB of free RAM to move L1's file out of its own "
+				"way: give the machine more memory",
+				(file->size + 1023) / 1024);
 	}
 	return load_step(l, LOAD_COPY, l->image_at, file->base, file->size);
 }
@@ -458,9 +487,11 @@ int load_plan(struct load_plan *plan, const struct load_in *in, char *why, size_
 	l->plan = plan;
 	l->why = why;
 	l->why_size = why_size;
-	if ((r = begin(l)) || (r = parse(l, &format)) || (r = place_image(l)) ||
-	    (r = place_info(l, format)) || (r = format->modules(l)) || (r = load_elf_place_sections(l)) ||
-	    (r = clear_file(l)) || (r = copy_segments(l)) || (r = load_elf_copy_sections(l)))
+	if ((r = begin(l)) || (r = parse(l, &format)) || !format)
+		return r;
+	if ((r = place_image(l)) || (r = place_info(l, format)) || (r = format->modules(l)) ||
+	    (r = load_elf_place_sections(l)) || (r = clear_file(l)) || (r = copy_segments(l)) ||
+	    (r = load_elf_copy_sections(l)))
 		return r;
 	return finish(l, format);
 }

@@ -55,21 +55,25 @@ static int header(struct load_work *l, struct elf *e)
 	const u8 *p = l->in->image;
 
 	if (!load_is_elf(l) || (p[4] == 2 && !load_has(l, 0, 64)))
-		return load_refuse(l, LOAD_TRUNCATED, "L1 has a multiboot header without load addresses, but is no "
-						      "whole ELF file: give the linked file itself");
+		return load_refuse(l, LOAD_TRUNCATED,
+				   "L1 has a multiboot header without load addresses, but is no "
+				   "whole ELF file: give the linked file itself");
 	if ((p[4] != 1 && p[4] != 2) || p[5] != 1 || p[6] != 1)
-		return load_refuse(l, LOAD_BAD, "L1's ELF header is of class %u, byte order %u, version %u: "
-						"1 or 2, 1 and 1 are known",
+		return load_refuse(l, LOAD_BAD,
+				   "L1's ELF header is of class %u, byte order %u, version %u: "
+				   "1 or 2, 1 and 1 are known",
 				   p[4], p[5], p[6]);
 	read_header(p, e);
 	if (e->machine != (e->is64 ? 62 : 3))
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1 is an ELF%d file for machine %u: build it for x86",
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1 is an ELF%d file for machine %u: build it for x86",
 				   e->is64 ? 64 : 32, e->machine);
 	if (e->type != 2 && e->type != 3)
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1 is an ELF file of type %u: link it as an executable",
-				   e->type);
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1 is an ELF file of type %u: link it as an executable", e->type);
 	if (!e->phnum || e->phentsize < (e->is64 ? 56 : 32))
-		return load_refuse(l, LOAD_BAD, "L1's ELF file has no program headers: link it as an executable");
+		return load_refuse(l, LOAD_BAD,
+				   "L1's ELF file has no program headers: link it as an executable");
 	if (!load_has(l, e->phoff, (u64)e->phnum * e->phentsize))
 		return load_refuse(l, LOAD_TRUNCATED,
 				   "L1 is truncated: its program headers lie beyond the end of the file");
@@ -81,23 +85,35 @@ static struct program_header program_header(const struct load_work *l, const str
 	const u8 *p = l->in->image + e->phoff + (u64)i * e->phentsize;
 
 	if (e->is64)
-		return (struct program_header){.type = get32(p), .offset = get64(p + 8), .vaddr = get64(p + 16),
-					       .paddr = get64(p + 24), .filesz = get64(p + 32),
+		return (struct program_header){.type = get32(p),
+					       .offset = get64(p + 8),
+					       .vaddr = get64(p + 16),
+					       .paddr = get64(p + 24),
+					       .filesz = get64(p + 32),
 					       .memsz = get64(p + 40)};
-	return (struct program_header){.type = get32(p), .offset = get32(p + 4), .vaddr = get32(p + 8),
-				       .paddr = get32(p + 12), .filesz = get32(p + 16), .memsz = get32(p + 20)};
+	return (struct program_header){.type = get32(p),
+				       .offset = get32(p + 4),
+				       .vaddr = get32(p + 8),
+				       .paddr = get32(p + 12),
+				       .filesz = get32(p + 16),
+				       .memsz = get32(p + 20)};
 }
 
 static int segment(struct load_work *l, const struct program_header *h)
 {
 	if (h->filesz > h->memsz)
-		return load_refuse(l, LOAD_BAD, "L1's segment at 0x%lx has more bytes in the file than in memory: "
-						"link it anew", h->paddr);
+		return load_refuse(l, LOAD_BAD,
+				   "L1's segment at 0x%lx has more bytes in the file than in memory: "
+				   "link it anew",
+				   h->paddr);
 	if (h->filesz && !load_has(l, h->offset, h->filesz))
-		return load_refuse(l, LOAD_TRUNCATED, "L1 is truncated: its segment at 0x%lx needs the file's bytes "
-						      "0x%lx to 0x%lx, and it has 0x%lx",
-				   h->paddr, h->offset, h->offset + h->filesz, l->in->boot->module[0].size);
-	return load_segment_add(l, &(struct load_segment){h->paddr, h->memsz, h->offset, h->filesz, true});
+		return load_refuse(l, LOAD_TRUNCATED,
+				   "L1 is truncated: its segment at 0x%lx needs the file's bytes "
+				   "0x%lx to 0x%lx, and it has 0x%lx",
+				   h->paddr, h->offset, h->offset + h->filesz,
+				   l->in->boot->module[0].size);
+	return load_segment_add(l,
+				&(struct load_segment){h->paddr, h->memsz, h->offset, h->filesz, true});
 }
 
 static int sections(struct load_work *l, const struct elf *e)
@@ -105,7 +121,8 @@ static int sections(struct load_work *l, const struct elf *e)
 	if (!e->shnum)
 		return 0;
 	if (e->shnum > SECTIONS_MAX || e->shentsize < (e->is64 ? 64 : 40))
-		return load_refuse(l, LOAD_BAD, "L1's ELF file has %u sections with headers of %u bytes: strip it",
+		return load_refuse(l, LOAD_BAD,
+				   "L1's ELF file has %u sections with headers of %u bytes: strip it",
 				   e->shnum, e->shentsize);
 	if (!load_has(l, e->shoff, (u64)e->shnum * e->shentsize))
 		return load_refuse(l, LOAD_TRUNCATED,
@@ -140,7 +157,8 @@ int load_elf(struct load_work *l, bool entry)
 	if (r)
 		return r;
 	if (entry && !found)
-		return load_refuse(l, LOAD_BAD, "L1's entry point 0x%lx lies in none of its segments: link it anew",
+		return load_refuse(l, LOAD_BAD,
+				   "L1's entry point 0x%lx lies in none of its segments: link it anew",
 				   e.entry);
 	return sections(l, &e);
 }
@@ -155,10 +173,16 @@ static struct section section(const struct load_work *l, unsigned i)
 	const u8 *p = section_bytes(l, i);
 
 	if (l->elf.is64)
-		return (struct section){.type = get32(p + 4), .addr = get64(p + 16), .offset = get64(p + 24),
-					.size = get64(p + 32), .align = get64(p + 48)};
-	return (struct section){.type = get32(p + 4), .addr = get32(p + 12), .offset = get32(p + 16),
-				.size = get32(p + 20), .align = get32(p + 32)};
+		return (struct section){.type = get32(p + 4),
+					.addr = get64(p + 16),
+					.offset = get64(p + 24),
+					.size = get64(p + 32),
+					.align = get64(p + 48)};
+	return (struct section){.type = get32(p + 4),
+				.addr = get32(p + 12),
+				.offset = get32(p + 16),
+				.size = get32(p + 20),
+				.align = get32(p + 32)};
 }
 
 /*
@@ -187,15 +211,18 @@ int load_elf_place_sections(struct load_work *l)
 		if (!section_loaded(&s, &want.size, &offset))
 			continue;
 		if (!load_has(l, s.offset, s.size))
-			return load_refuse(l, LOAD_TRUNCATED, "L1 is truncated: its section %u needs 0x%lx bytes from "
-							      "0x%lx of the file on", i, s.size, s.offset);
+			return load_refuse(l, LOAD_TRUNCATED,
+					   "L1 is truncated: its section %u needs 0x%lx bytes from "
+					   "0x%lx of the file on",
+					   i, s.size, s.offset);
 	}
 	l->elf.size = want.size;
 	if (!want.size)
 		return 0;
 	if (!load_find(l, &want, ~0u, &l->elf.at))
-		return load_refuse(l, LOAD_NO_MEMORY, "too little memory: no %lu KiB of free RAM for L1's symbols: "
-						      "give the machine more memory, or strip L1",
+		return load_refuse(l, LOAD_NO_MEMORY,
+				   "too little memory: no %lu KiB of free RAM for L1's symbols: "
+				   "give the machine more memory, or strip L1",
 				   (want.size + 1023) / 1024);
 	load_claim(l, l->elf.at, l->elf.size, PLACE_FINAL, 0);
 	return 0;

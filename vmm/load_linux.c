@@ -101,7 +101,8 @@ static bool probe(const struct load_work *l)
 {
 	const u8 *p = l->in->image;
 
-	return load_has(l, 0, H_MAGIC + 4) && get16(p + H_BOOT_FLAG) == 0xaa55 && !memcmp(p + H_MAGIC, "HdrS", 4);
+	return load_has(l, 0, H_MAGIC + 4) && get16(p + H_BOOT_FLAG) == 0xaa55 &&
+	       !memcmp(p + H_MAGIC, "HdrS", 4);
 }
 
 static int check_version(struct load_work *l)
@@ -112,13 +113,16 @@ static int check_version(struct load_work *l)
 		return load_refuse(l, LOAD_TRUNCATED, "L1 is truncated: a Linux kernel of 0x%lx bytes",
 				   l->in->boot->module[0].size);
 	if (version(l) < OLDEST)
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "L1 is a Linux kernel of boot protocol %u.%02u: 2.03 is the oldest with a 32-bit entry",
-				   version(l) >> 8, version(l) & 0xff);
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"L1 is a Linux kernel of boot protocol %u.%02u: 2.03 is the oldest with a 32-bit entry",
+			version(l) >> 8, version(l) & 0xff);
 	if (!(p[H_LOADFLAGS] & LOADED_HIGH))
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1 is a Linux zImage, without a 32-bit entry: build a bzImage");
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1 is a Linux zImage, without a 32-bit entry: build a bzImage");
 	if (p[H_SETUP_SECTS] > 64)
-		return load_refuse(l, LOAD_BAD, "L1 is a Linux kernel with %u setup sectors, but 64 are the most",
+		return load_refuse(l, LOAD_BAD,
+				   "L1 is a Linux kernel with %u setup sectors, but 64 are the most",
 				   p[H_SETUP_SECTS]);
 	return 0;
 }
@@ -131,14 +135,16 @@ static int check_size(struct load_work *l, u64 *size)
 	u32 offset = ((p[H_SETUP_SECTS] ? p[H_SETUP_SECTS] : 4) + 1u) * 512;
 
 	if (file <= offset)
-		return load_refuse(l, LOAD_TRUNCATED,
-				   "L1 is truncated: a Linux kernel whose code begins at 0x%x of the file, and it has 0x%lx",
-				   offset, file);
+		return load_refuse(
+			l, LOAD_TRUNCATED,
+			"L1 is truncated: a Linux kernel whose code begins at 0x%x of the file, and it has 0x%lx",
+			offset, file);
 	*size = file - offset;
 	if (version(l) >= 0x204 && 16 * (u64)field32(l, H_SYSSIZE) > *size + 15)
-		return load_refuse(l, LOAD_TRUNCATED,
-				   "L1 is truncated: a Linux kernel with 0x%lx bytes of code, and 0x%lx are there",
-				   16 * (u64)field32(l, H_SYSSIZE), *size);
+		return load_refuse(
+			l, LOAD_TRUNCATED,
+			"L1 is truncated: a Linux kernel with 0x%lx bytes of code, and 0x%lx are there",
+			16 * (u64)field32(l, H_SYSSIZE), *size);
 	l->linux_image.protected_offset = offset;
 	return 0;
 }
@@ -175,15 +181,17 @@ static int place(struct load_work *l, u64 file_size)
 	if (min_align > align)
 		min_align = align;
 	l->linux_image.align = load_power_of_2(align) ? align : 1;
-	if (load_power_of_2(align) && p[H_RELOCATABLE] && !place_relocatable(l, size, align, min_align, &base))
-		return load_refuse(l, LOAD_NO_MEMORY,
-				   "too little memory: no %lu KiB of free RAM for L1, a Linux kernel: give the machine "
-				   "more memory",
-				   size / 1024);
+	if (load_power_of_2(align) && p[H_RELOCATABLE] &&
+	    !place_relocatable(l, size, align, min_align, &base))
+		return load_refuse(
+			l, LOAD_NO_MEMORY,
+			"too little memory: no %lu KiB of free RAM for L1, a Linux kernel: give the machine "
+			"more memory",
+			size / 1024);
 	l->load_base = base;
 	l->entry = base + field32(l, H_CODE32_START) - LINK_ADDRESS;
-	return load_segment_add(l, &(struct load_segment){base, size, l->linux_image.protected_offset, file_size,
-							  false});
+	return load_segment_add(
+		l, &(struct load_segment){base, size, l->linux_image.protected_offset, file_size, false});
 }
 
 /* The longest command line, its end not counted. */
@@ -199,9 +207,10 @@ static int check_cmdline(struct load_work *l)
 	if (arguments)
 		length += 1 + arguments;
 	if (length > cmdline_max(l))
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "L1's command line has %lu characters with `%s`, and this kernel takes %lu: shorten it",
-				   length, prefix, cmdline_max(l));
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"L1's command line has %lu characters with `%s`, and this kernel takes %lu: shorten it",
+			length, prefix, cmdline_max(l));
 	return 0;
 }
 
@@ -226,9 +235,10 @@ static int check_map(struct load_work *l)
 	for (unsigned i = 0; i < l->in->map_count; count++)
 		e820_next(l->in, &i);
 	if (count > E820_MAX && version(l) < 0x209)
-		return load_refuse(l, LOAD_UNSUPPORTED,
-				   "this machine's memory map has %u ranges, and L1, an old Linux kernel, takes %u",
-				   count, E820_MAX);
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"this machine's memory map has %u ranges, and L1, an old Linux kernel, takes %u",
+			count, E820_MAX);
 	return 0;
 }
 
@@ -240,8 +250,8 @@ static int parse(struct load_work *l)
 	if (!probe(l))
 		return 0;
 	l->plan->format = "Linux bzImage";
-	if ((r = check_version(l)) || (r = check_size(l, &size)) || (r = check_cmdline(l)) || (r = check_map(l)) ||
-	    (r = place(l, size)))
+	if ((r = check_version(l)) || (r = check_size(l, &size)) || (r = check_cmdline(l)) ||
+	    (r = check_map(l)) || (r = place(l, size)))
 		return r;
 	return 1;
 }
@@ -276,11 +286,14 @@ static u64 memory_limit(const struct load_work *l)
 	for (; *s >= '0' && *s <= '9' && v < BIT(48); s++)
 		v = v * 10 + (u64)(*s - '0');
 	switch (*s) {
-	case 'g': case 'G':
+	case 'g':
+	case 'G':
 		shift += 10; /* fall through */
-	case 'm': case 'M':
+	case 'm':
+	case 'M':
 		shift += 10; /* fall through */
-	case 'k': case 'K':
+	case 'k':
+	case 'K':
 		shift += 10;
 	}
 	return v && v <= ~0ull >> shift ? v << shift : ~0ull;
@@ -326,10 +339,11 @@ static int modules(struct load_work *l)
 	if (!l->initrd_size)
 		return 0;
 	if (!place_initrd(l))
-		return load_refuse(l, LOAD_NO_MEMORY,
-				   "too little memory: no %lu KiB of free RAM for L1's initrd where its kernel takes it: give "
-				   "the machine more memory",
-				   (l->initrd_size + 1023) / 1024);
+		return load_refuse(
+			l, LOAD_NO_MEMORY,
+			"too little memory: no %lu KiB of free RAM for L1's initrd where its kernel takes it: give "
+			"the machine more memory",
+			(l->initrd_size + 1023) / 1024);
 	for (unsigned i = 1; i < b->module_count; i++) {
 		u64 at = load_align(end, 4);
 		int r = load_step(l, LOAD_COPY, l->initrd_at + at, b->module[i].base, b->module[i].size);
@@ -352,6 +366,7 @@ static void put_header(struct load_work *l)
 	load_put(l, NULL, HEADER, 1);
 	load_put(l, p + HEADER, (end < HEADER_MAX ? end : HEADER_MAX) - HEADER, 1);
 	load_put(l, NULL, 0, PARAMS_SIZE);
+	load_set16(l, H_BOOT_FLAG, 0); /* GRUB has it so */
 	load_set8(l, H_LOADER, 0x72); /* GRUB */
 	load_set8(l, H_LOADFLAGS, p[H_LOADFLAGS] | CAN_USE_HEAP | (argument(l, "quiet") ? QUIET : 0));
 	load_set16(l, H_HEAP_END, 0x9000 - 0x200);

@@ -73,22 +73,25 @@ int load_by_addresses(struct load_work *l, u64 at, const u8 *fields, u64 load)
 	u64 offset, size;
 
 	if (load > header_addr || header_addr - load > at)
-		return load_refuse(l, LOAD_BAD,
-				   "L1's multiboot header puts byte 0x%lx of the file at 0x%lx and begins to "
-				   "load at 0x%lx: these do not agree",
-				   at, header_addr, load);
+		return load_refuse(
+			l, LOAD_BAD,
+			"L1's multiboot header puts byte 0x%lx of the file at 0x%lx and begins to "
+			"load at 0x%lx: these do not agree",
+			at, header_addr, load);
 	offset = at - (header_addr - load);
 	size = load_end ? load_end - load : file - offset;
 	if ((load_end && load_end < load) || (bss_end && bss_end < load + size))
-		return load_refuse(l, LOAD_BAD,
-				   "L1's multiboot header has it loaded from 0x%lx to 0x%lx and its bss end at "
-				   "0x%lx: these must ascend",
-				   load, load_end ? load_end : load + size, bss_end);
+		return load_refuse(
+			l, LOAD_BAD,
+			"L1's multiboot header has it loaded from 0x%lx to 0x%lx and its bss end at "
+			"0x%lx: these must ascend",
+			load, load_end ? load_end : load + size, bss_end);
 	if (!load_has(l, offset, size))
-		return load_refuse(l, LOAD_TRUNCATED,
-				   "L1 is truncated: its multiboot header loads 0x%lx bytes from 0x%lx of the "
-				   "file on, and it has 0x%lx",
-				   size, offset, file);
+		return load_refuse(
+			l, LOAD_TRUNCATED,
+			"L1 is truncated: its multiboot header loads 0x%lx bytes from 0x%lx of the "
+			"file on, and it has 0x%lx",
+			size, offset, file);
 	l->load_base = load;
 	return load_segment_add(
 		l, &(struct load_segment){load, bss_end ? bss_end - load : size, offset, size, true});
@@ -104,8 +107,10 @@ static int parse(struct load_work *l)
 		return 0;
 	flags = get32(l->in->image + at + 4);
 	if (flags & FLAGS_REFUSED)
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1's multiboot header requires flags 0x%x, which are not "
-							"defined: clear them", (u32)(flags & FLAGS_REFUSED));
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1's multiboot header requires flags 0x%x, which are not "
+				   "defined: clear them",
+				   (u32)(flags & FLAGS_REFUSED));
 	if (flags & FLAG_ADDRESSES) {
 		l->plan->format = "multiboot 1, address fields";
 		if (!load_has(l, at, 32))
@@ -195,7 +200,8 @@ static void put_screen(struct load_work *l, const struct load_screen *s)
 /* The BIOS's disk, and slice and partition where known, as bytes from the top. */
 static u32 boot_device(const u8 *tag)
 {
-	return (get32(tag + 8) & 0xff) << 24 | (get32(tag + 12) & 0xff) << 16 | (get32(tag + 16) & 0xff) << 8 | 0xff;
+	return (get32(tag + 8) & 0xff) << 24 | (get32(tag + 12) & 0xff) << 16 |
+	       (get32(tag + 16) & 0xff) << 8 | 0xff;
 }
 
 static void info(struct load_work *l)

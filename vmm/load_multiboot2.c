@@ -10,12 +10,44 @@
 #define MAGIC 0xe85250d6u
 #define OPTIONAL 1
 
-enum { H_END, H_REQUEST, H_ADDRESS, H_ENTRY, H_CONSOLE, H_FRAMEBUFFER, H_ALIGN, H_EFI_BS, H_ENTRY_EFI32,
-       H_ENTRY_EFI64, H_RELOCATABLE };
+enum {
+	H_END,
+	H_REQUEST,
+	H_ADDRESS,
+	H_ENTRY,
+	H_CONSOLE,
+	H_FRAMEBUFFER,
+	H_ALIGN,
+	H_EFI_BS,
+	H_ENTRY_EFI32,
+	H_ENTRY_EFI64,
+	H_RELOCATABLE
+};
 
-enum { T_END, T_CMDLINE, T_LOADER, T_MODULE, T_MEMINFO, T_BOOTDEV, T_MMAP, T_VBE, T_FRAMEBUFFER, T_ELF,
-       T_APM, T_EFI32, T_EFI64, T_SMBIOS, T_ACPI_OLD, T_ACPI_NEW, T_NETWORK, T_EFI_MMAP, T_EFI_BS,
-       T_EFI32_IH, T_EFI64_IH, T_LOAD_BASE };
+enum {
+	T_END,
+	T_CMDLINE,
+	T_LOADER,
+	T_MODULE,
+	T_MEMINFO,
+	T_BOOTDEV,
+	T_MMAP,
+	T_VBE,
+	T_FRAMEBUFFER,
+	T_ELF,
+	T_APM,
+	T_EFI32,
+	T_EFI64,
+	T_SMBIOS,
+	T_ACPI_OLD,
+	T_ACPI_NEW,
+	T_NETWORK,
+	T_EFI_MMAP,
+	T_EFI_BS,
+	T_EFI32_IH,
+	T_EFI64_IH,
+	T_LOAD_BASE
+};
 
 /* What the header says. Offsets in the file; 0: no such tag. */
 struct header {
@@ -42,9 +74,11 @@ static int check_request(struct load_work *l, u64 at, u32 size)
 	for (u32 o = 8; o + 4 <= size; o += 4) {
 		u32 type = get32(l->in->image + at + o);
 		if (type > T_LOAD_BASE || (type == T_SMBIOS && !load_tag(l->in, T_SMBIOS, 16)))
-			return load_refuse(l, LOAD_UNSUPPORTED,
-					   "L1's multiboot2 header requires information of type %u, which there is not: "
-					   "make the request optional", type);
+			return load_refuse(
+				l, LOAD_UNSUPPORTED,
+				"L1's multiboot2 header requires information of type %u, which there is not: "
+				"make the request optional",
+				type);
 	}
 	return 0;
 }
@@ -56,7 +90,8 @@ static int header_tag(struct load_work *l, struct header *h, u64 at, u32 size)
 	u16 type = get16(l->in->image + at), flags = get16(l->in->image + at + 2);
 
 	if (type < ARRAY_LEN(least) && size < least[type])
-		return load_refuse(l, LOAD_BAD, "L1's multiboot2 header has a tag of type %u with %u bytes, too few",
+		return load_refuse(l, LOAD_BAD,
+				   "L1's multiboot2 header has a tag of type %u with %u bytes, too few",
 				   type, size);
 	switch (type) {
 	case H_REQUEST:
@@ -72,9 +107,10 @@ static int header_tag(struct load_work *l, struct header *h, u64 at, u32 size)
 		return 0;
 	case H_EFI_BS:
 		if (!(flags & OPTIONAL) && load_tag_efi(l->in))
-			return load_refuse(l, LOAD_UNSUPPORTED,
-					   "L1's multiboot2 header requires EFI boot services, which have ended: make the "
-					   "tag optional");
+			return load_refuse(
+				l, LOAD_UNSUPPORTED,
+				"L1's multiboot2 header requires EFI boot services, which have ended: make the "
+				"tag optional");
 		return 0;
 	case H_CONSOLE:
 	case H_FRAMEBUFFER:
@@ -85,8 +121,10 @@ static int header_tag(struct load_work *l, struct header *h, u64 at, u32 size)
 	default:
 		if (flags & OPTIONAL)
 			return 0;
-		return load_refuse(l, LOAD_UNSUPPORTED, "L1's multiboot2 header requires tag %u, which is not known: "
-							"make it optional", type);
+		return load_refuse(l, LOAD_UNSUPPORTED,
+				   "L1's multiboot2 header requires tag %u, which is not known: "
+				   "make it optional",
+				   type);
 	}
 }
 
@@ -99,13 +137,18 @@ static int header_tags(struct load_work *l, struct header *h)
 		const u8 *t = l->in->image + at;
 		int r;
 		if (at + 8 > SEARCH || !load_has(l, at, 8))
-			return load_refuse(l, LOAD_TRUNCATED, "L1's multiboot2 header has no end within its first %u "
-							      "KiB", SEARCH / 1024);
+			return load_refuse(l, LOAD_TRUNCATED,
+					   "L1's multiboot2 header has no end within its first %u "
+					   "KiB",
+					   SEARCH / 1024);
 		if (get16(t) == H_END)
 			return 0;
 		if (get32(t + 4) < 8 || get32(t + 4) > SEARCH || !load_has(l, at, get32(t + 4)))
-			return load_refuse(l, LOAD_BAD, "L1's multiboot2 header has a tag of type %u with a size of %u "
-							"bytes", get16(t), get32(t + 4));
+			return load_refuse(
+				l, LOAD_BAD,
+				"L1's multiboot2 header has a tag of type %u with a size of %u "
+				"bytes",
+				get16(t), get32(t + 4));
 		r = header_tag(l, h, at, get32(t + 4));
 		if (r)
 			return r;
@@ -134,24 +177,28 @@ static int relocate(struct load_work *l, u64 tag)
 	for (unsigned i = 0; i < l->segment_count; i++) {
 		const struct load_segment *s = &l->segment[i];
 		if (s->dst >= GIB_4 || s->size > GIB_4 - s->dst)
-			return load_refuse(l, LOAD_UNSUPPORTED, "L1's segment at 0x%lx lies beyond 4 GiB: link it lower",
+			return load_refuse(l, LOAD_UNSUPPORTED,
+					   "L1's segment at 0x%lx lies beyond 4 GiB: link it lower",
 					   s->dst);
 		if (s->dst + s->size > end)
 			end = s->dst + s->size;
 	}
 	want.align = want.align ? want.align : 1;
 	want.size = end > l->load_base ? end - l->load_base : 0;
-	if (!want.size || !load_power_of_2(want.align) || want.min > want.max || want.size > want.max - want.min)
-		return load_refuse(l, LOAD_BAD, "L1's relocatable tag wants 0x%lx bytes between 0x%lx and 0x%lx, "
-						"aligned to 0x%lx: impossible",
+	if (!want.size || !load_power_of_2(want.align) || want.min > want.max ||
+	    want.size > want.max - want.min)
+		return load_refuse(l, LOAD_BAD,
+				   "L1's relocatable tag wants 0x%lx bytes between 0x%lx and 0x%lx, "
+				   "aligned to 0x%lx: impossible",
 				   want.size, want.min, want.max, want.align);
 	if (want.min < MIB_1)
 		want.min = MIB_1;
 	if (!load_find_image(l, &want, &base)) {
 		want.min = get32(t + 8);
 		if (!load_find_image(l, &want, &base))
-			return load_refuse(l, LOAD_NO_MEMORY, "too little memory: no 0x%lx bytes of free RAM between 0x%lx "
-							      "and 0x%lx for L1",
+			return load_refuse(l, LOAD_NO_MEMORY,
+					   "too little memory: no 0x%lx bytes of free RAM between 0x%lx "
+					   "and 0x%lx for L1",
 					   want.size, want.min, want.max);
 	}
 	load_shift(l, base - l->load_base);
@@ -169,7 +216,9 @@ static int parse(struct load_work *l)
 	if (r)
 		return r;
 	if (h.address && !h.entry)
-		return load_refuse(l, LOAD_BAD, "L1's multiboot2 header has an address tag without an entry address tag");
+		return load_refuse(
+			l, LOAD_BAD,
+			"L1's multiboot2 header has an address tag without an entry address tag");
 	if (h.address) {
 		l->plan->format = "multiboot 2, address tag";
 		r = by_addresses(l, &h);

@@ -15,6 +15,7 @@
 #define PLACE_KEPT 1u /* L0's memory, and the stack that L1 starts with */
 #define PLACE_FINAL 2u /* what L1 will find: its image, modules, information */
 #define PLACE_SOURCE 4u /* a file that still has to be copied from here */
+#define PLACE_FIRMWARE 8u /* of UEFI's boot services: free, but kernels still look at some of it */
 
 /* Memory to be found: whole in L1's RAM, base aligned, min <= base, base + size <= max. */
 struct load_want {
@@ -83,6 +84,8 @@ const u8 *load_tag(const struct load_in *in, u32 type, u32 size);
 /* The tag after `tag` (NULL: the first), or NULL. */
 const u8 *load_tag_next(const struct load_in *in, const u8 *tag);
 bool load_tag_efi(const struct load_in *in); /* booted by UEFI */
+/* Is some of this memory boot services' code or data? `by`: the first such range. */
+bool load_tag_firmware(const struct load_in *in, u64 base, u64 size, struct load_place *by);
 /* Appends the descriptors of the EFI memory map tag, without L0's memory, and returns their size. */
 u32 load_put_efi_map(struct load_work *l, const u8 *tag);
 

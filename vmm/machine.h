@@ -5,7 +5,7 @@
 #define VMM_MACHINE_H
 
 #include "boot/boot_info.h"
-#include "boot/layout.h"
+#include "vmm/layout.h"
 #include "vmm/mtrr.h"
 #include "vmx/caps.h"
 #include "vmx/types.h"
@@ -24,6 +24,14 @@ struct ept01 {
 	hpa_t sink; /* where a write there goes while one instruction runs */
 };
 
+/* What L1 sees of the BIOS ROM in one page (vmm/bios.h). */
+struct bios_hook {
+	u64 page; /* l1pa; 0: no hook */
+	hpa_t shown;
+	u64 linear; /* of the VMCALL */
+	u32 old_vector; /* segment:offset */
+};
+
 struct machine {
 	struct boot_info *boot;
 	u64 l0_base, l0_size; /* hpa, bytes; both 2 MiB-aligned */
@@ -36,6 +44,7 @@ struct machine {
 	struct mtrr_state mtrr; /* L1's; the processor's own stay as firmware left them */
 	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
 	u64 feature_control; /* L1's IA32_FEATURE_CONTROL */
+	struct bios_hook bios;
 	hpa_t msr_bitmap; /* L0's own intercepts */
 	bool *nmi_flag;
 };

@@ -1,6 +1,6 @@
 #include "vmm/vcpu.h"
 
-#include "boot/layout.h"
+#include "vmm/layout.h"
 #include "vmm/console.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"

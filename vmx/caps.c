@@ -56,8 +56,8 @@ static bool caps_true_controls(const struct caps *caps)
 
 static void caps_decode_word(struct caps *caps, enum control_word word)
 {
-	u64 value = caps_value(caps,
-			       caps_true_controls(caps) ? ctl_msr[word].exact : ctl_msr[word].plain);
+	u64 value =
+		caps_value(caps, caps_true_controls(caps) ? ctl_msr[word].exact : ctl_msr[word].plain);
 
 	if (word == PROC2 && !(caps->ctl[PROC].may_be_1 & PROC_ACTIVATE_SECONDARY))
 		value = 0;

@@ -4,8 +4,8 @@
  *   L0_BASE        L0's own memory, wherever it lies physically: image, then page pool. W^X.
  *   DIRECT_BASE    all physical memory but L0's own, writable, not executable.
  */
-#ifndef BOOT_LAYOUT_H
-#define BOOT_LAYOUT_H
+#ifndef VMM_LAYOUT_H
+#define VMM_LAYOUT_H
 
 #define L0_LOAD 0x400000 /* where GRUB puts the image; 2 MiB-aligned; free again once L0 has moved */
 #define L0_BASE 0xffffffff80000000

@@ -1,0 +1,91 @@
+"""What the machine tests run and expect, one row each; run (beside this file) walks the rows.
+
+A row runs once, or, with PAIR, bare and under Nestling. Its fields:
+  with      what goes to tools/run, or to the job's own program
+  job       the program that starts it
+  status    exit status, of both runs
+  out       regexps that L1's console must show, in both runs
+  log       regexps that L0's log must show
+  until     stop both runs as soon as L1's console shows this; then the status does not count
+  same      'all': both consoles are the same, but for lines that begin with "~" (measurements);
+            'linux': the lines of L1's and L2's user space are, and L1's kernel has no more warnings
+  rules     numbers N for which a line "ok RN ..." must be there
+"""
+SKYLAKE = {'MODEL': 'corei7_skylake_x'}
+HASWELL = {'MODEL': 'corei7_haswell_4770'}
+PAIR = object()
+
+BARE = {'L0': 'none'}
+NESTED = {'L0': 'nestling'}
+
+
+def row(name, runs, options, status=0, **fields):
+    return dict(name=name, runs=[BARE, NESTED] if runs is PAIR else [runs], options=options, status=status,
+                **{'job': 'tools/run', 'out': [], 'log': [], 'until': None, 'same': None, 'rules': [], **fields})
+
+
+def refused(name, why, **options):
+    return row(f'refusal {name}', NESTED, {'TIMEOUT': '60', **options}, status=1,
+               log=[rf'(?m)^nestling: refused: .*({why})'])
+
+
+def probe(name, image, end='', status=0, **options):
+    return row(f'probe {name}', PAIR, {'L1': f'build/test/{image}', 'L1_ARGS': f'a="b c"  d\\\\e {end}', **options},
+               status=status, same='all')
+
+
+MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
+
+CASES = [
+    # The main job: Debian's kernel as L1.
+    row('linux', PAIR, {**SKYLAKE, 'TIMEOUT': '1200'}, job='tools/run-linux', same='linux',
+        out=['(?m)^L2: ok the end', '(?m)^L1: L2 wrote 2048 of 2048 pages', '(?m)^L1: end']),
+
+    # Our own L1 programs.
+    row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
+    row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
+    row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
+    row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+
+    # Somebody else's, that knows nothing of VMX.
+    row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
+        until=r'#3  \[Moving inversions', out=[r'Memtest86\+', r'Errors: 0 ', r'^(?![\s\S]*Errors: [1-9])']),
+
+    # Loading: every form of image, with arguments and modules.
+    probe('multiboot', 'probe.elf', **MODULES),
+    probe('multiboot, address fields', 'probe-flat.bin', **MODULES),
+    probe('multiboot2, ELF32', 'probe2.elf', **MODULES),
+    probe('multiboot2, ELF64', 'probe2.elf64', **MODULES),
+    # The ways to end.
+    probe('ACPI power-off', 'probe.elf', 'acpi'),
+    probe('triple fault', 'probe.elf', 'triple-fault', status=1),
+    probe('reset by the keyboard controller', 'probe.elf', 'reset-keyboard', status=1),
+    probe('reset by port CF9', 'probe.elf', 'reset-cf9', status=1),
+    probe('time-out', 'probe.elf', 'hang', status=124, TIMEOUT='8'),
+
+    # Machines that will not do.
+    refused('no VMX, BIOS', 'VMX|VT-x', L1='build/test/probe.elf', MACHINE='tcg'),
+    refused('no VMX, UEFI', 'VMX|VT-x', L1='build/test/probe.elf', MACHINE='tcg', FIRMWARE='uefi'),
+    refused('no EPT', 'EPT|unrestricted', L1='build/test/probe.elf', MODEL='core2_penryn_t9600'),
+    refused('too little memory', 'memory', L1='build/test/probe.elf', MEM='8'),
+    # L1s that cannot be started.
+    refused('no L1', 'L1', L1='none'),
+    refused('noise', '', L1='build/test/noise'),
+    refused('empty', '', L1='build/test/empty'),
+    refused('cut multiboot', '', L1='build/test/cut-probe.elf'),
+    refused('cut multiboot2', '', L1='build/test/cut-probe2.elf'),
+    refused('cut Linux setup', '', L1='build/test/cut-linux-setup'),
+    refused('cut Linux', '', L1='build/test/cut-linux'),
+    refused('L1 over video memory', '', L1='build/test/probe-on-video.elf'),
+    refused('L1 where no memory is', '', L1='build/test/probe-no-memory.elf'),
+    refused('unknown multiboot flag', '', L1='build/test/probe-unknown-flag.elf'),
+    refused('unknown multiboot2 tag', '', L1='build/test/probe2-unknown-tag.elf'),
+
+    # The runner itself.
+    row('runner: an unknown name', NESTED, {'SPEED': '1'}, status=2),
+    row('runner: no such file', NESTED, {'L1': 'build/test/nothing'}, status=2),
+    row('runner: no such model', BARE, {'L1': 'build/test/probe.elf', 'MODEL': 'z80'}, status=2),
+    row('runner: not a number', BARE, {'L1': 'build/test/probe.elf', 'MEM': 'much'}, status=2),
+    row('runner: no known image', BARE, {'L1': 'build/test/noise'}, status=2),
+    row('runner: an image GRUB refuses', BARE, {'L1': 'build/test/cut-probe.elf'}, status=2),
+]

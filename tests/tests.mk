@@ -1,0 +1,75 @@
+# What needs no VT-x: host tests of the pure parts, with sanitizers, and static checks.
+
+# Everything that builds on a host; a privileged instruction in it fails to link, or to assemble.
+PURE_SRC = $(wildcard nested/*.c vmm/*_pure.c vmm/load*.c) \
+	$(addprefix vmx/,fields.c controls.c exits.c caps.c)
+HOST_TEST_SRC = $(wildcard tests/host/*.c)
+HOST_CFLAGS = -std=gnu11 -O1 -g -fno-strict-aliasing -fno-omit-frame-pointer -I. -Itests/host $(WARN) \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+
+# With clang too where it is there with its sanitizers.
+HOST_COMPILERS := $(HOSTCC) $(filter-out $(HOSTCC),$(if $(wildcard \
+	$(shell clang -print-runtime-dir 2>/dev/null)/libclang_rt.asan-x86_64.a),clang))
+host_obj = $(patsubst %.c,$(B)/host/$(1)/%.o,$(PURE_SRC) $(HOST_TEST_SRC))
+
+.PHONY: host-test check check-format check-layering check-compile check-static format
+host-test: $(HOST_COMPILERS:%=$(B)/host/%/host-test) ## unit tests of the pure parts (T=part of a name)
+	$(Q)tools/total $(patsubst %,"%$(if $(T), $(T))",$^)
+
+define HOST_COMPILER
+$(B)/host/$(1)/%.o: %.c Makefile tests/tests.mk
+	@mkdir -p $$(@D)
+	@echo "  HOSTCC  $$< ($(1))"
+	$$(Q)$(1) $$(HOST_CFLAGS) -MMD -MP -c -o $$@ $$<
+$(B)/host/$(1)/host-test: $(call host_obj,$(1))
+	@echo "  HOSTLD  $$@"
+	$$(Q)$(1) $$(HOST_CFLAGS) -o $$@ $$^
+-include $(patsubst %.o,%.d,$(call host_obj,$(1)))
+endef
+$(foreach c,$(HOST_COMPILERS),$(eval $(call HOST_COMPILER,$(c))))
+
+C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host,$(d)/*.c $(d)/*.h))
+L0_C = $(filter %.c,$(L0_SRC))
+L0_HEADERS = $(filter %.h,$(C_FILES)) $(wildcard vmx/*.def nested/*.def vmm/*.def)
+
+check: ## format, layering, two compilers, static analysis, host tests
+	$(Q)tools/deps build check
+	$(Q)$(MAKE) --no-print-directory -k -j$(or $(JOBS),2) check-format check-layering check-compile check-static \
+		$(HOST_COMPILERS:%=$(B)/host/%/host-test)
+	$(Q)$(MAKE) --no-print-directory host-test
+
+check-format:
+	@echo "  FORMAT"
+	$(Q)printf '%s\n' $(C_FILES) | xargs -P2 -I{} sh -c \
+		'clang-format --dry-run -Werror {} 2>/dev/null || { echo "{}: not in format, see make format"; exit 1; }'
+
+format: ## bring the C files into the house's format
+	$(Q)clang-format -i $(C_FILES)
+
+check-layering:
+	@echo "  LAYERS"
+	$(Q)tools/check-layering
+
+# A file is looked at again when it or any header has changed.
+check-compile: $(L0_C:%=$(B)/check/%.clang)
+check-static: $(L0_C:%=$(B)/check/%.tidy) $(B)/check/cppcheck
+
+$(B)/check/%.clang: % $(L0_HEADERS) Makefile tests/tests.mk
+	@mkdir -p $(@D)
+	@echo "  CLANG   $<"
+	$(Q)$(CC) $(L0_CFLAGS) -fsyntax-only $<
+	$(Q)clang $(L0_CFLAGS) -fsyntax-only $<
+	@touch $@
+
+$(B)/check/%.tidy: % $(L0_HEADERS) .clang-tidy tests/tests.mk
+	@mkdir -p $(@D)
+	@echo "  TIDY    $<"
+	$(Q)clang-tidy --quiet $< -- $(L0_CFLAGS) >$@.log 2>&1 || { grep 'error:' $@.log; echo "see $@.log"; exit 1; }
+	@touch $@
+
+$(B)/check/cppcheck: $(L0_C) $(L0_HEADERS) tests/tests.mk
+	@mkdir -p $(@D)
+	@echo "  CPPCHECK"
+	$(Q)cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=comparePointers --error-exitcode=1 -I. $(L0_C)
+	@touch $@
