@@ -357,8 +357,9 @@ static struct check_in gather_checks(const struct vcpu *v)
 		.caps = &m->l1,
 		.l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA,
 		.efer_valid = m->efer_valid,
-		.debugctl_valid = BITS(15, 0),
+		.debugctl_valid = BITS(15, 6) | BITS(1, 0),
 		.rtm = cpu_cpuid(7, 0).ebx & BIT(11),
+		.current_vmcs = {v->nested.current},
 	};
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
 		in.vtpr = l1mem_read32(m, (l1pa_t){(v12->virtual_apic_address & PAGE_MASK) + 0x80});

@@ -95,7 +95,8 @@ static void write_controls(struct vcpu *v)
 	vcpu_write(v, VMCS_PFEC_MATCH, 0);
 	vcpu_write(v, VMCS_CR3_TARGET_COUNT, 0);
 	vcpu_write(v, VMCS_CR0_MASK, m->hw.cr0_fixed0 & ~(CR0_PE | CR0_PG));
-	vcpu_write(v, VMCS_CR4_MASK, m->hw.cr4_fixed0 | CR4_VMXE);
+	vcpu_write(v, VMCS_CR4_MASK,
+		   m->hw.cr4_fixed0 | CR4_VMXE | (m->hw.cr4_fixed1 & ~m->l1.cr4_fixed1));
 	if (caps_has(&m->hw, CI_PROC2_ENABLE_XSAVES))
 		vcpu_write(v, VMCS_XSS_EXITING_BITMAP, 0);
 }

@@ -53,6 +53,7 @@ CHECK_TEST(guest_cr4)
 
 CHECK_TEST(guest_cr4_cet)
 {
+	e->caps.cr4_fixed1 |= CR4_CET; /* a processor that shows CET */
 	e->v.guest_cr4 |= CR4_CET;
 	PASSES(e);
 	e->v.guest_cr0 &= ~CR0_WP;

@@ -29,6 +29,7 @@ CHECK_TEST(host_cr4)
 
 CHECK_TEST(host_cr4_cet)
 {
+	e->caps.cr4_fixed1 |= CR4_CET; /* a processor that shows CET */
 	e->v.host_cr4 |= CR4_CET;
 	PASSES(e);
 	e->v.host_cr0 &= ~CR0_WP;

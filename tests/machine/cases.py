@@ -34,12 +34,17 @@ def probe(name, image, end='', status=0, **options):
                status=status, same='all')
 
 
+def linux(name, model):
+    return row(name, PAIR, {**model, 'TIMEOUT': '600'}, job='tools/run-linux', same='linux',
+               out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
+
+
 MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
 
 CASES = [
     # The main job: Debian's kernel as L1.
-    row('linux', PAIR, {**SKYLAKE, 'TIMEOUT': '1200'}, job='tools/run-linux', same='linux',
-        out=['(?m)^L2: ok the end', '(?m)^L1: L2 wrote 2048 of 2048 pages', '(?m)^L1: end']),
+    linux('linux skylake', SKYLAKE),
+    linux('linux haswell', HASWELL),
 
     # Our own L1 programs.
     row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
