@@ -1,4 +1,6 @@
-#include "guest/demo/payload.h"
+/*
+ * payload.inc, once for each mode, and tables of where its pieces are.
+ */
 
 #define CAT_(a, b, c, d) a##b##c##d
 #define CAT(a, b, c, d) CAT_(a, b, c, d)
@@ -28,14 +30,14 @@ payload16_page:
 #define X(name) .quad CODE(name);
 #define BITS 16
 payload16:
-	PAYLOAD(X)
+#include "guest/demo/payload.def"
 #undef BITS
 #define BITS 32
 payload32:
-	PAYLOAD(X)
+#include "guest/demo/payload.def"
 #undef BITS
 #define BITS 64
 payload64:
-	PAYLOAD(X)
+#include "guest/demo/payload.def"
 
 	.section .note.GNU-stack, "", @progbits

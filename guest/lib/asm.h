@@ -144,7 +144,8 @@ static inline void wrmsr(u32 number, u64 value)
 
 /*
  * Runs one instruction with the arithmetic flags of `flags`; gives what it did. An exception raised
- * at label 1 continues at label 2. Flags such as DF do not leak out. `inout` is one operand that it may write; inputs follow.
+ * at label 1 continues at label 2. Flags such as DF do not leak out. `inout` is one operand that it
+ * may write; inputs follow.
  */
 #define TRY_INOUT(flags, text, inout, ...) \
 	({ \

@@ -23,7 +23,7 @@
 /* This vector, raised behind an instruction, shows that it raised nothing itself. */
 #define VECTOR_NO_FAULT 0x40
 
-/* The text of what an instruction did, into text[CHECK_TEXT]. Where ZF is set it reads the error field. */
+/* The text of what an instruction did, into text[CHECK_TEXT]. Reads the error field where ZF is set. */
 const char *outcome(char *text, struct trap t);
 
 void check_text(const char *rule, const char *what, const char *expected, const char *seen);

@@ -82,16 +82,17 @@ TEST(caps_fixed0_is_within_fixed1)
 	EXPECT_EQ(read(&l1, MSR_IA32_VMX_CR4_FIXED0) & ~read(&l1, MSR_IA32_VMX_CR4_FIXED1), 0);
 }
 
-TEST(caps_cr4_fixed1_hides_smx_and_la57)
+TEST(caps_cr4_fixed1_hides_what_is_not_virtualized)
 {
+	const u64 hidden = CR4_SMXE | CR4_CET | CR4_PKS | CR4_UINTR;
 	struct caps hw, l1;
 
 	machine_all(&hw);
 	caps_l1(&l1, &hw);
-	EXPECT_EQ(l1.cr4_fixed1, hw.cr4_fixed1 & ~(CR4_SMXE | CR4_LA57));
+	EXPECT_EQ(l1.cr4_fixed1, hw.cr4_fixed1 & ~(hidden | CR4_LA57));
 	hw.linear_bits = 57;
 	caps_l1(&l1, &hw);
-	EXPECT_EQ(l1.cr4_fixed1, hw.cr4_fixed1 & ~CR4_SMXE);
+	EXPECT_EQ(l1.cr4_fixed1, hw.cr4_fixed1 & ~hidden);
 }
 
 TEST(caps_vmcs_enum_covers_every_field)
