@@ -407,6 +407,8 @@ static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
 
 	image->f[FI_IO_BITMAP_A] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_a}).v;
 	image->f[FI_IO_BITMAP_B] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_b}).v;
+	if (l0_owns(m, v12->virtual_apic_address)) /* what hardware wrote there last time is gone */
+		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
 	image->f[FI_VIRTUAL_APIC_ADDRESS] = l1mem_hpa_writable(m, (l1pa_t){v12->virtual_apic_address}).v;
 	image->f[FI_APIC_ACCESS_ADDRESS] = l1mem_hpa(m, (l1pa_t){v12->apic_access_address}).v;
 }

@@ -18,18 +18,29 @@ void *page_alloc(void)
 	return memory_set(pages[pages_used++], 0, PAGE_SIZE);
 }
 
-/* The entry for `linear` in the 4 KiB level, made with the tables above it where they are missing. */
-static u64 *entry_find(u64 linear)
+/* The entry for `linear` in the level of this shift, made with the tables above it that are missing. */
+static u64 *entry_at(u64 linear, unsigned last)
 {
 	u64 *table = (u64 *)(read_cr3() & ENTRY_ADDRESS);
 
-	for (unsigned shift = 39; shift > 12; shift -= 9) {
+	for (unsigned shift = 39; shift > last; shift -= 9) {
 		u64 *entry = &table[linear >> shift & 511];
 		if (!(*entry & PTE_P))
 			*entry = (u64)page_alloc() | PTE_P | PTE_W | PTE_U;
 		table = (u64 *)(*entry & ENTRY_ADDRESS);
 	}
-	return &table[linear >> 12 & 511];
+	return &table[linear >> last & 511];
+}
+
+static u64 *entry_find(u64 linear)
+{
+	return entry_at(linear, 12);
+}
+
+void page_set_table(u64 linear, u64 physical)
+{
+	*entry_at(linear, 21) = (physical & ENTRY_ADDRESS) | PTE_P | PTE_W;
+	write_cr3(read_cr3());
 }
 
 void page_map(u64 linear, u64 physical, u64 flags)

@@ -25,6 +25,9 @@ void page_flags(u64 linear, u64 flags);
 /* The flags of its entry. */
 u64 page_get_flags(u64 linear);
 
+/* The table of 4 KiB entries for this address becomes the page at `physical`, whatever that is. */
+void page_set_table(u64 linear, u64 physical);
+
 void *memory_set(void *to, int value, size_t n);
 void *memory_copy(void *to, const void *from, size_t n);
 bool memory_equal(const void *a, const void *b, size_t n);

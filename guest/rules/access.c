@@ -2,8 +2,8 @@
  * R10 and R12: VMREAD and VMWRITE. SDM: "VMREAD", "VMWRITE", "VMREAD, VMWRITE, and Encodings of VMCS
  * Fields", "Field Encoding in VMCS".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/state.h"
 #include "vmx/msr.h"

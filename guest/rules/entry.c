@@ -2,8 +2,8 @@
  * R13 to R17: VMLAUNCH and VMRESUME that fail before they have begun. SDM: "Basic VM-Entry Checks",
  * "Checks on VMX Controls and Host-State Area", "Overview of VMCS Maintenance".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
 #include "guest/rules/code.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/state.h"

@@ -5,9 +5,9 @@
  * Where the processor has not the instruction or the type, its checks pass without being tried: a
  * line that starts with "~" says so.
  */
+#include "guest/lib/check.h"
 #include "guest/lib/ept.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/state.h"
 

@@ -2,16 +2,16 @@
  * R19 and R20: what L2's own VMX instructions do. SDM: "Instructions That Cause VM Exits
  * Unconditionally", "Information for VM Exits Due to Instruction Execution", "VM Functions".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/ept.h"
 #include "guest/lib/l2.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
+#include "guest/lib/selectors.h"
 #include "guest/rules/code.h"
 #include "guest/rules/l2_rows.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/snippets.h"
 #include "guest/rules/state.h"
-#include "guest/lib/selectors.h"
 #include "vmx/msr.h"
 
 #define EXCEPTION_UD (INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD)

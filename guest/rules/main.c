@@ -1,9 +1,9 @@
 /*
  * Tries the rules of the VMX instructions one by one, on the bare processor or as L1.
  */
+#include "guest/lib/check.h"
 #include "guest/lib/console.h"
 #include "guest/lib/start.h"
-#include "guest/rules/check.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/state.h"
 

@@ -2,8 +2,8 @@
  * R11, and memory operands in general: faults leave RFLAGS alone, every form of address is decoded.
  * SDM: "Conventions" (VMX instruction reference), "Interrupt 14 - Page-Fault Exception".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
 #include "guest/rules/code.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/state.h"

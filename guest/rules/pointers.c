@@ -2,9 +2,9 @@
  * R7 to R9: how VMX instructions report, and the three that take a VMCS pointer. SDM: "Conventions"
  * (VMX instruction reference), "VMCLEAR", "VMPTRLD", "VMPTRST".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/memory.h"
 #include "guest/lib/multiboot.h"
-#include "guest/rules/check.h"
 #include "guest/rules/code.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/snippets.h"

@@ -2,8 +2,8 @@
  * R1 to R6: into VMX operation and out of it. SDM: "VMXON - Enter VMX Operation", "Enabling and
  * Entering VMX Operation", "Restrictions on VMX Operation".
  */
+#include "guest/lib/check.h"
 #include "guest/lib/memory.h"
-#include "guest/rules/check.h"
 #include "guest/rules/rules.h"
 #include "guest/rules/snippets.h"
 #include "guest/rules/state.h"

@@ -1,12 +1,12 @@
 /*
- * The lines of the rules program: `ok R7 what`, or `FAIL R7 what: expected ..., seen ...`.
+ * The lines of a test program: `ok R7 what`, or `FAIL R7 what: expected ..., seen ...`.
  *
  * What an instruction did is a text: success, VMfailInvalid, VMfailValid(n), or an exception as the
  * SDM writes it. The texts of `what` never depend on the processor, so that the output is the same on
  * all that pass; what had to be left out is said on lines that start with "~".
  */
-#ifndef GUEST_RULES_CHECK_H
-#define GUEST_RULES_CHECK_H
+#ifndef GUEST_LIB_CHECK_H
+#define GUEST_LIB_CHECK_H
 
 #include "guest/lib/asm.h"
 #include "guest/lib/console.h"

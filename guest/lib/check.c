@@ -1,4 +1,4 @@
-#include "guest/rules/check.h"
+#include "guest/lib/check.h"
 
 #include "vmx/fields.h"
 
