@@ -12,6 +12,7 @@ enum { UART_DATA, UART_INTERRUPTS, UART_FIFO, UART_LINE, UART_MODEM, UART_STATUS
 
 #define BOCHS_SHUTDOWN 0x8900
 #define QEMU_PM1A_CONTROL 0x604
+#define QEMU_PM1A_CONTROL_UEFI 0xb004 /* where OVMF puts it */
 #define PM1_SLEEP_ENABLE 0x2000
 
 #define LINE 400
@@ -91,12 +92,13 @@ static unsigned string_length(const char *s)
 static const char *out_conversion(struct out *o, const char *f, va_list *args)
 {
 	bool left = false, wide = false;
-	char pad = ' ', one[1];
+	char pad = ' ';
 	unsigned width = 0;
 
 	for (; *f == '-' || *f == '0'; f++) {
-		left |= *f == '-';
-		pad = *f == '0' ? '0' : pad;
+		left = left || *f == '-';
+		if (*f == '0')
+			pad = '0';
 	}
 	for (; *f >= '0' && *f <= '9'; f++)
 		width = width * 10 + (unsigned)(*f - '0');
@@ -106,8 +108,10 @@ static const char *out_conversion(struct out *o, const char *f, va_list *args)
 		const char *s = va_arg(*args, const char *);
 		out_padded(o, s, string_length(s), width, left, ' ');
 	} else if (*f == 'c' || *f == '%') {
-		one[0] = *f == 'c' ? (char)va_arg(*args, int) : '%';
-		out_padded(o, one, 1, width, left, ' ');
+		char one = *f;
+		if (*f == 'c')
+			one = (char)va_arg(*args, int);
+		out_padded(o, &one, 1, width, left, ' ');
 	} else {
 		out_number(o, args, *f, wide, width, left, pad);
 	}
@@ -158,6 +162,7 @@ void power_off(void)
 	for (const char *p = "Shutdown"; *p; p++)
 		outb(BOCHS_SHUTDOWN, (u8)*p);
 	outw(QEMU_PM1A_CONTROL, PM1_SLEEP_ENABLE);
+	outw(QEMU_PM1A_CONTROL_UEFI, PM1_SLEEP_ENABLE);
 	for (;;)
 		halt();
 }

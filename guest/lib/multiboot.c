@@ -19,15 +19,14 @@ struct map_entry {
 
 struct multiboot multiboot;
 
-/* GRUB puts the image's name first, others do not: a first word with a '/' or ".elf" is a name. */
+/* Some loaders put the image's name first, GRUB 2 does not: a first word that ends in ".elf" is one. */
 static const char *skip_name(const char *s)
 {
 	const char *end = s;
-	bool name = false;
 
-	for (; *end && *end != ' '; end++)
-		name |= *end == '/' || (end[0] == '.' && end[1] == 'e' && end[2] == 'l' && end[3] == 'f');
-	if (!name)
+	while (*end && *end != ' ')
+		end++;
+	if (end - s < 4 || end[-4] != '.' || end[-3] != 'e' || end[-2] != 'l' || end[-1] != 'f')
 		return s;
 	while (*end == ' ')
 		end++;

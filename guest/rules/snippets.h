@@ -22,7 +22,12 @@ struct trap snippet_ring0(enum snippet s, u64 operand, u64 other);
 struct trap snippet_ring3(enum snippet s, u64 operand, u64 other);
 struct trap snippet_compatibility(enum snippet s, u64 operand, u64 other); /* ring 0 */
 
-/* Leaves long mode and runs a snippet in real mode. CR4 stays; must not be in VMX operation. */
+/*
+ * Leaves long mode, and runs a snippet in real mode, in virtual-8086 mode, or in 32-bit protected mode
+ * without paging. CR4 stays; must not be in VMX operation. Gives only the vector.
+ */
 struct trap snippet_real(enum snippet s);
+struct trap snippet_v86(enum snippet s);
+struct trap snippet_unpaged(enum snippet s);
 
 #endif

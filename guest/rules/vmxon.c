@@ -34,6 +34,7 @@ static void r1_invalid_opcode(void)
 	check_insn("R1", "VMXON in compatibility mode", UD,
 		   snippet_compatibility(SNIPPET_vmxon, (u64)&region_vmxon, 0));
 	check_insn("R1", "VMXON in real mode", UD, snippet_real(SNIPPET_vmxon));
+	check_insn("R1", "VMXON in virtual-8086 mode", UD, snippet_v86(SNIPPET_vmxon));
 	check_insn("R1", "VMXON with a register operand", UD, vmxon_register());
 }
 
@@ -51,6 +52,9 @@ static void r2_control_registers(void)
 	state_outside();
 	check_insn("R2", "VMXON with CR0.NE = 0", GP0, vmxon_without(CR0_NE, 0, false));
 	check_insn("R2", "VMXON with CR0.NE = 0 in ring 3", GP0, vmxon_without(CR0_NE, 0, true));
+	/* The simulated machine looks at CR0.PE and CR0.NE only, and goes on to the pointer. */
+	check_insn_defect("R2", "VMXON with CR0.PG = 0", GP0, "no exception",
+			  snippet_unpaged(SNIPPET_vmxon));
 	check_insn("R2", "IA32_FEATURE_CONTROL is locked: WRMSR", GP0,
 		   try_wrmsr(MSR_IA32_FEATURE_CONTROL, rdmsr(MSR_IA32_FEATURE_CONTROL)));
 }
@@ -165,11 +169,15 @@ static void all_insns(const char *rule, const char *what, const char *expected,
 	series_end(&all);
 }
 
-static struct trap run_real(enum snippet s, u64 operand, u64 other)
-{
-	(void)operand, (void)other;
-	return snippet_real(s);
-}
+#define RUN_LEGACY(mode) \
+	static struct trap run_##mode(enum snippet s, u64 operand, u64 other) \
+	{ \
+		(void)operand, (void)other; \
+		return snippet_##mode(s); \
+	}
+RUN_LEGACY(real)
+RUN_LEGACY(v86)
+RUN_LEGACY(unpaged)
 
 static void r6_outside(void)
 {
@@ -179,6 +187,8 @@ static void r6_outside(void)
 	all_insns("R6", "other VMX instructions outside VMX operation in compatibility mode", UD,
 		  snippet_compatibility);
 	all_insns("R6", "other VMX instructions in real mode", UD, run_real);
+	all_insns("R6", "other VMX instructions in virtual-8086 mode", UD, run_v86);
+	all_insns("R6", "other VMX instructions in protected mode without paging", UD, run_unpaged);
 	write_cr4(read_cr4() & ~CR4_VMXE);
 	all_insns("R6", "other VMX instructions with CR4.VMXE = 0", UD, snippet_ring0);
 	all_insns("R6", "other VMX instructions with CR4.VMXE = 0 in ring 3", UD, snippet_ring3);
