@@ -2,6 +2,9 @@
 
 #include "vmx/x86.h"
 
+/* What four levels translate: nothing maps an address beyond it. */
+#define EPT_BITS 48
+
 static bool memory_type_reserved(u64 entry)
 {
 	u64 type = (entry & EPT_MT) >> EPT_MT_SHIFT;
@@ -40,6 +43,8 @@ static void set_flags(const struct ept12_memory *m, l1pa_t at, u64 entry, u64 fl
 		m->write(m->context, at, entry | flags);
 }
 
+static const struct ept12_result not_mapped = {.kind = EPT12_VIOLATION};
+
 struct ept12_result ept12_walk(const struct ept12_memory *m, const struct caps *caps, u64 eptp,
 			       l2pa_t address, u64 access)
 {
@@ -49,14 +54,13 @@ struct ept12_result ept12_walk(const struct ept12_memory *m, const struct caps *
 	l1pa_t at[4];
 	u64 entry[4];
 
+	if (address.v >> EPT_BITS)
+		return not_mapped;
 	for (unsigned level = 3;; level--) {
 		at[level] = (l1pa_t){table + 8 * EPT_INDEX(address.v, level)};
 		entry[level] = m->read(m->context, at[level]);
-		if (!(entry[level] & EPT_RWX)) {
-			r.kind = EPT12_VIOLATION;
-			r.rights = 0;
-			return r;
-		}
+		if (!(entry[level] & EPT_RWX))
+			return not_mapped;
 		if (misconfigured(caps, entry[level], level)) {
 			r.kind = EPT12_MISCONFIGURATION;
 			return r;

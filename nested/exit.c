@@ -104,8 +104,10 @@ static void load_segments(struct vmcs_image *l1, const struct vmcs12 *v, bool ho
 	SEGMENT(SS, v->host_ss_selector, 0, 0xffffffff, v->host_ss_selector ? data : unusable)
 	SEGMENT(DS, v->host_ds_selector, 0, 0xffffffff, v->host_ds_selector ? data : unusable)
 	SEGMENT(ES, v->host_es_selector, 0, 0xffffffff, v->host_es_selector ? data : unusable)
-	SEGMENT(FS, v->host_fs_selector, v->host_fs_base, 0xffffffff, v->host_fs_selector ? data : unusable)
-	SEGMENT(GS, v->host_gs_selector, v->host_gs_base, 0xffffffff, v->host_gs_selector ? data : unusable)
+	SEGMENT(FS, v->host_fs_selector, v->host_fs_base, 0xffffffff,
+		v->host_fs_selector ? data : unusable)
+	SEGMENT(GS, v->host_gs_selector, v->host_gs_base, 0xffffffff,
+		v->host_gs_selector ? data : unusable)
 	SEGMENT(TR, v->host_tr_selector, v->host_tr_base, 0x67, 0x8b)
 	SEGMENT(LDTR, 0, 0, 0, unusable)
 #undef SEGMENT
@@ -114,12 +116,14 @@ static void load_segments(struct vmcs_image *l1, const struct vmcs12 *v, bool ho
 	l1->f[FI_GUEST_GDTR_LIMIT] = l1->f[FI_GUEST_IDTR_LIMIT] = 0xffff;
 }
 
+/* The bits of CR0 that an exit leaves as they are. */
+#define CR0_KEPT (BITS(63, 32) | CR0_CD | CR0_NW | BITS(28, 19) | BIT(17) | BITS(15, 6) | CR0_ET)
+
 /* SDM: "Loading Host Control Registers, Debug Registers, MSRs". */
 static void load_control_registers(struct vmcs_image *l1, const struct exit_host_in *in, bool host64)
 {
 	const struct vmcs12 *v = in->v;
-	u64 kept = CR0_CD | CR0_NW | CR0_ET;
-	u64 cr0 = (v->host_cr0 & ~kept) | (in->cr0 & kept);
+	u64 cr0 = (v->host_cr0 & ~CR0_KEPT) | (in->cr0 & CR0_KEPT);
 	u64 cr4 = v->host_cr4;
 
 	cr4 = host64 ? cr4 | CR4_PAE : cr4 & ~CR4_PCIDE;

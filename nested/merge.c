@@ -27,6 +27,17 @@ static u32 pin_controls(const struct vmcs12 *v, const struct caps *hw)
 	return supported(hw, PIN, pin | nmi);
 }
 
+/*
+ * An NMI may be injected while NMIs are blocked, but not under virtual NMIs, which may be L0's doing
+ * (R40). The injection itself sets the blocking again. SDM: "Checks on Guest Non-Register State".
+ */
+static u64 interruptibility(const struct vmcs12 *v, u64 pin02)
+{
+	u32 info = (u32)v->entry_interruption_info;
+	bool nmi = (info & INTR_VALID) && INTR_TYPE(info) == INTR_NMI;
+	return v->guest_interruptibility & ~(u64)(nmi && (pin02 & PIN_VIRTUAL_NMIS) ? BLOCKING_NMI : 0);
+}
+
 static u32 proc2_controls(const struct vmcs12 *v, const struct caps *hw)
 {
 	u32 proc2 = v->proc_controls & PROC_ACTIVATE_SECONDARY ? (u32)v->proc2_controls : 0;
@@ -49,9 +60,9 @@ static u32 exit_controls(const struct vmcs12 *v, const struct caps *hw)
 
 static u32 entry_controls(const struct vmcs12 *v, const struct caps *hw)
 {
-	return supported(hw, ENTRY, ((u32)v->entry_controls & ENTRY_IA32E_MODE_GUEST) |
-					    ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_IA32_PAT |
-					    ENTRY_LOAD_IA32_EFER);
+	return supported(hw, ENTRY,
+			 ((u32)v->entry_controls & ENTRY_IA32E_MODE_GUEST) | ENTRY_LOAD_DEBUG_CONTROLS |
+				 ENTRY_LOAD_IA32_PAT | ENTRY_LOAD_IA32_EFER);
 }
 
 /*
@@ -95,6 +106,7 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 
 	copy_fields(out, v);
 	out->f[FI_PIN_CONTROLS] = pin_controls(v, in->hw);
+	out->f[FI_GUEST_INTERRUPTIBILITY] = interruptibility(v, out->f[FI_PIN_CONTROLS]);
 	out->f[FI_PROC_CONTROLS] =
 		supported(in->hw, PROC, (u32)v->proc_controls | PROC_ACTIVATE_SECONDARY);
 	out->f[FI_PROC2_CONTROLS] = proc2_controls(v, in->hw);
@@ -110,8 +122,8 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 	out->f[FI_ENTRY_INSTRUCTION_LENGTH] = v->entry_instruction_length;
 	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
 	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
-	out->f[FI_GUEST_IA32_PAT] =
-		v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : in->l1_pat;
+	out->f[FI_GUEST_IA32_PAT] = v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat :
+									      in->l1_pat;
 	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
 	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
 	merge_pdptes(out, in);

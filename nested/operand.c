@@ -1,6 +1,6 @@
 #include "nested/operand.h"
 
-#define INFO_SCALE(info) ((info) & 3)
+#define INFO_SCALE(info) ((info)&3)
 #define INFO_ADDRESS_SIZE(info) ((info) >> 7 & 7) /* 0: 16, 1: 32, 2: 64 bits */
 #define INFO_SEGMENT(info) ((info) >> 15 & 7)
 #define INFO_INDEX(info) ((info) >> 18 & 15)
@@ -50,7 +50,8 @@ bool operand_address(const struct operand_in *in, unsigned size, bool write, u64
 	*fault = seg == SEG_SS ? VEC_SS : VEC_GP;
 	if (in->long_mode) {
 		*linear = address + (seg == SEG_FS || seg == SEG_GS ? s->base : 0);
-		ok = canonical(*linear, in->linear_bits) && canonical(*linear + size - 1, in->linear_bits);
+		ok = canonical(*linear, in->linear_bits) &&
+		     canonical(*linear + size - 1, in->linear_bits);
 	} else {
 		*linear = (s->base + address) & 0xffffffff;
 		ok = segment_allows(s, address, size, write);

@@ -137,7 +137,7 @@ static size_t first_part(u64 linear, size_t size)
 
 bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
 {
-	u64 page[2];
+	u64 page[2] = {0, 0};
 	size_t first = first_part(linear, size);
 
 	if (!translate_all(v, linear, size, false, page))
@@ -150,7 +150,7 @@ bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
 
 bool walk_write(struct vcpu *v, u64 linear, const void *from, size_t size)
 {
-	u64 page[2];
+	u64 page[2] = {0, 0};
 	size_t first = first_part(linear, size);
 
 	if (!translate_all(v, linear, size, true, page))

@@ -610,6 +610,9 @@ TEST(R18_invept_type)
 	l1_in_root(&l);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
 		FAILS(insn_invept_type(&l.caps, bad[i]), 28);
+	l.caps.ept_vpid |= BITS(31, 25); /* no capability makes other types */
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+		FAILS(insn_invept_type(&l.caps, bad[i]), 28);
 	GOES_ON(insn_invept_type(&l.caps, 1));
 	GOES_ON(insn_invept_type(&l.caps, 2));
 	l.caps.ept_vpid &= ~BIT(25);
@@ -644,6 +647,7 @@ TEST(R18_invvpid_type)
 	struct l1 l;
 
 	l1_in_root(&l);
+	l.caps.ept_vpid |= BITS(63, 40);
 	for (u64 type = 0; type < 70; type++)
 		if (type <= 3)
 			GOES_ON(insn_invvpid_type(&l.caps, type));
