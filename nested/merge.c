@@ -117,9 +117,6 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 	out->f[FI_PFEC_MATCH] = v->pfec_match;
 	out->f[FI_TSC_OFFSET] = offset ? v->tsc_offset : 0;
 	out->f[FI_TSC_MULTIPLIER] = v->tsc_multiplier;
-	out->f[FI_ENTRY_INTERRUPTION_INFO] = v->entry_interruption_info;
-	out->f[FI_ENTRY_EXCEPTION_ERROR_CODE] = v->entry_exception_error_code;
-	out->f[FI_ENTRY_INSTRUCTION_LENGTH] = v->entry_instruction_length;
 	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
 	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
 	out->f[FI_GUEST_IA32_PAT] = v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat :

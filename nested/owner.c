@@ -9,20 +9,33 @@ static enum owner own_l1(const struct owner_in *in)
 	return OWNER_L1;
 }
 
-/* Exceptions exit only where L1 wants them, but for L0's own single step. */
+/*
+ * Exceptions exit only where L1 wants them, but for L0's own single step. An NMI is pending for the
+ * processor; nested/event.h says what becomes of it.
+ */
 static enum owner own_exception_nmi(const struct owner_in *in)
 {
 	bool nmi = INTR_TYPE(in->intr_info) == INTR_NMI;
 	bool step = !nmi && in->stepping && (in->intr_info & INTR_VECTOR) == VEC_DB;
 
 	if (nmi)
-		return in->v->pin_controls & PIN_NMI_EXITING ? OWNER_L1 : OWNER_L0;
+		return OWNER_L0;
 	return step ? OWNER_L0 : OWNER_L1;
 }
 
 static enum owner own_nmi_window(const struct owner_in *in)
 {
 	return in->v->proc_controls & PROC_NMI_WINDOW_EXITING ? OWNER_L1 : OWNER_L0;
+}
+
+static enum owner own_interrupt_window(const struct owner_in *in)
+{
+	return in->v->proc_controls & PROC_INTERRUPT_WINDOW_EXITING ? OWNER_L1 : OWNER_L0;
+}
+
+static enum owner own_timer(const struct owner_in *in)
+{
+	return in->forced ? OWNER_L0 : OWNER_L1;
 }
 
 /* vmcs02 uses L1's I/O bitmaps as they are. */

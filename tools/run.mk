@@ -1,10 +1,10 @@
 # Running and testing. The variables below go on to tools/run, which explains all of them.
 #= L1=FILE L1_ARGS="..." L1_MODULES="FILE args;FILE args"   what to run (build/guest/demo.elf)
 #= L0=nestling|none   MACHINE=auto|bochs|kvm|tcg   MODEL=NAME   MEM=MiB   CPUS=N   FIRMWARE=bios|uefi
-#= TIMEOUT=SECONDS   LOG=FILE   and more: see tools/run help
+#= TIMEOUT=SECONDS   LOG=FILE   TRACE=events   and more: see tools/run help
 
 RUN_VARS := L1 L1_ARGS L1_MODULES L1_PROTOCOL L0 L0_ARGS NESTLING MACHINE MODEL FIRMWARE MEM CPUS \
-            TIMEOUT LOG
+            TIMEOUT LOG TRACE
 run_quote = '$1=$(subst ','\'',$(value $1))'
 run_args  = $(foreach v,$(RUN_VARS),$(if $(filter-out undefined default,$(origin $v)),$(call run_quote,$v)))
 # What is being built does not belong on standard output, which is L1's.

@@ -65,18 +65,9 @@ static void emit(unsigned sinks, const char *text)
 		screen_line(text);
 }
 
-/* The value of log= on the command line, or 0 where it is not there or unknown. */
-static const char *log_option(const char *args)
-{
-	for (; *args; args++)
-		if (strncmp(args, "log=", 4) == 0)
-			return args + 4;
-	return "";
-}
-
 void console_init(const char *args, u16 *text_screen)
 {
-	const char *option = log_option(args);
+	const char *option = option_value(args, "log=");
 	bool e9 = cpu_in8(PORT_E9) == PORT_E9;
 
 	console.screen = text_screen;

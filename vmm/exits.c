@@ -9,6 +9,7 @@
 #include "vmm/cr.h"
 #include "vmm/ept01.h"
 #include "vmm/ept02.h"
+#include "vmm/event.h"
 #include "vmm/msr.h"
 #include "vmm/step.h"
 #include "vmm/vmx_insn.h"
@@ -31,7 +32,7 @@ void l0_undefined(struct vcpu *v)
 void l0_exception_nmi(struct vcpu *v)
 {
 	if (INTR_TYPE(v->exit.intr_info) == INTR_NMI)
-		v->nmi_pending = true;
+		event_pend(v, EVENT_NMI);
 	else if (!step_trap(v))
 		l0_unexpected(v);
 }
@@ -43,25 +44,19 @@ void l0_triple_fault(struct vcpu *v)
 
 void l0_init_signal(struct vcpu *v)
 {
-	if (v->nested.vmxon) /* INIT is blocked in VMX root operation, and L1's VMXOFF would take it */
-		return;
-	log_line("L1 got an INIT signal");
-	vcpu_reset(v);
+	event_pend(v, EVENT_INIT);
 }
 
 void l0_sipi(struct vcpu *v)
 {
-	u64 vector = v->exit.qualification & 0xff;
-	vcpu_write(v, VMCS_GUEST_CS_SELECTOR, vector << 8);
-	vcpu_write(v, VMCS_GUEST_CS_BASE, vector << 12);
-	vcpu_write(v, VMCS_GUEST_RIP, 0);
-	vcpu_write(v, VMCS_GUEST_ACTIVITY_STATE, ACTIVE);
+	v->events.sipi_vector = (u8)v->exit.qualification;
+	event_pend(v, EVENT_SIPI);
 }
 
-void l0_nmi_window(struct vcpu *v)
+/* The window that L0 waits for is open, or the forced exit has come: the decision is made anew. */
+void l0_event(struct vcpu *v)
 {
-	vcpu_write(v, VMCS_PROC_CONTROLS,
-		   vcpu_read(v, VMCS_PROC_CONTROLS) & ~(u64)PROC_NMI_WINDOW_EXITING);
+	(void)v;
 }
 
 void l0_task_switch(struct vcpu *v)

@@ -11,6 +11,7 @@
 static const struct { enum control_index control; const char *what; } needed[] = {
 	{CI_PIN_NMI_EXITING, "NMI exiting"},
 	{CI_PIN_VIRTUAL_NMIS, "virtual NMIs"},
+	{CI_PIN_ACTIVATE_PREEMPTION_TIMER, "the VMX-preemption timer"},
 	{CI_PROC_USE_MSR_BITMAPS, "MSR bitmaps"},
 	{CI_PROC_USE_IO_BITMAPS, "I/O bitmaps"},
 	{CI_PROC_ACTIVATE_SECONDARY, "EPT and unrestricted guest (no secondary controls)"},

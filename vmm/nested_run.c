@@ -8,6 +8,7 @@
 #include "vmm/cr.h"
 #include "vmm/ept01.h"
 #include "vmm/ept02.h"
+#include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
 #include "vmm/msr.h"
@@ -45,8 +46,7 @@ static void apply_image(struct vcpu *v, const struct vmcs_image *image)
 static bool may_have_changed(enum field_index i)
 {
 	return field_info[i].group == GUEST || i == FI_ENTRY_CONTROLS || i == FI_PROC_CONTROLS ||
-	       i == FI_EXCEPTION_BITMAP || i == FI_ENTRY_INTERRUPTION_INFO ||
-	       i == FI_ENTRY_EXCEPTION_ERROR_CODE || i == FI_ENTRY_INSTRUCTION_LENGTH;
+	       i == FI_EXCEPTION_BITMAP;
 }
 
 static void read_image(struct vcpu *v)
@@ -194,6 +194,7 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 	bool virtual_nmis = !(v12->pin_controls & PIN_NMI_EXITING) || (v12->pin_controls & PIN_VIRTUAL_NMIS);
 	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
+	event_leave_l2(v);
 	read_image(v);
 	exit_save_guest(v12, l2);
 	exit_record(v12, r);
@@ -221,8 +222,10 @@ static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 		.pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
 		.nmi_blocking = vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI,
 	};
-	if (v->nested.in_l2)
+	if (v->nested.in_l2) {
+		event_leave_l2(v);
 		read_image(v);
+	}
 	exit_record(v->nested.v12, &r);
 	enter_l1(v, &in);
 }
@@ -258,7 +261,7 @@ static bool handle_ept(struct vcpu *v)
 	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx", v->exit.gpa);
 	struct ept12_result r = ept02_violation(v, v12->ept_pointer);
 	if (r.kind == EPT12_MAPPED) {
-		vcpu_deliver_again(v);
+		event_deliver_again(v);
 		return true;
 	}
 	struct exit_record record = hardware_record(v);
@@ -282,6 +285,7 @@ static enum owner owner_now(const struct vcpu *v)
 		.intr_info = v->exit.intr_info,
 		.msr = (u32)v->gpr[RCX],
 		.stepping = v->step.active,
+		.forced = v->events.was_forced,
 	};
 	if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
 		in.msr_bitmap12 = l1mem_page(v->machine, (l1pa_t){v12->msr_bitmap});
@@ -325,20 +329,9 @@ bool nested_exception_to_l1(struct vcpu *v, u32 info, u32 error_code)
 	return true;
 }
 
-bool nested_wants_nmi(const struct vcpu *v)
+void nested_exit(struct vcpu *v, const struct exit_record *r)
 {
-	return v->nested.v12->pin_controls & PIN_NMI_EXITING;
-}
-
-void nested_exit_nmi(struct vcpu *v)
-{
-	struct exit_record r = hardware_record(v);
-	r.reason = EXIT_REASON_EXCEPTION_NMI;
-	r.qualification = 0;
-	r.intr_info = INTR_VALID | INTR_NMI << 8 | VEC_NMI;
-	r.vectoring_info = 0;
-	v->nmi_pending = false;
-	exit_to_l1(v, &r);
+	exit_to_l1(v, r);
 }
 
 /* --- from L1 to L2 --- */
@@ -445,6 +438,10 @@ static void switch_to_l2(struct vcpu *v, const struct check_in *checks)
 	merge_vmcs02(&image, &in);
 	translate_addresses(v, &image);
 	merge_msr_bitmap(v);
+	event_enter_l2(v);
+	event_put_in_flight(v, (u32)v->nested.v12->entry_interruption_info,
+			    (u32)v->nested.v12->entry_exception_error_code,
+			    (u32)v->nested.v12->entry_instruction_length);
 	vmcs_load(&v->vmcs02);
 	v->nested.in_l2 = true;
 	apply_image(v, &image);
@@ -485,6 +482,8 @@ void nested_entry_refused(struct vcpu *v)
 	struct insn_outcome outcome = fail(error);
 
 	log_line("L2 entry refused by hardware: %s", vm_instruction_error_name(error));
+	event_entry_failed(v);
+	event_leave_l2(v);
 	read_image(v);
 	vmcs_load(&v->vmcs01);
 	v->nested.in_l2 = false;

@@ -5,6 +5,7 @@
 #ifndef VMM_NESTED_RUN_H
 #define VMM_NESTED_RUN_H
 
+#include "nested/exit.h"
 #include "nested/insn.h"
 #include "vmm/vcpu.h"
 
@@ -30,14 +31,13 @@ void nested_entry_refused(struct vcpu *v);
  */
 bool nested_exception_to_l1(struct vcpu *v, u32 info, u32 error_code);
 
-/* NMIs while L2 runs: whether they exit to L1, and that exit. */
-bool nested_wants_nmi(const struct vcpu *v);
-void nested_exit_nmi(struct vcpu *v);
+/*
+ * An exit that L0 makes: with this reason and information, at an instruction boundary of L2's. Requires
+ * vmcs02 loaded; leaves vmcs01 loaded.
+ */
+void nested_exit(struct vcpu *v, const struct exit_record *r);
 
 /* Writes the current VMCS back to L1's region (VMCLEAR, VMPTRLD of another, VMXOFF). */
 void nested_write_back(struct vcpu *v);
-
-/* The event whose delivery an exit of L0's cut short is delivered again. vmm/run.c */
-void vcpu_deliver_again(struct vcpu *v);
 
 #endif

@@ -1,4 +1,5 @@
 #include "vmm/console.h"
+#include "vmm/event.h"
 #include "vmm/exits.h"
 #include "vmm/nested_run.h"
 #include "vmm/step.h"
@@ -28,47 +29,13 @@ static void read_exit(struct vcpu *v)
 		e->gpa = vcpu_read(v, VMCS_GUEST_PHYSICAL_ADDRESS);
 }
 
-/*
- * An IRET that faulted after it had ended NMI blocking: L0 resumes it, so blocking is as before.
- * SDM: "Information About NMI Unblocking Due to IRET".
- */
-static void restore_nmi_blocking(struct vcpu *v)
-{
-	const struct exit_info *e = &v->exit;
-
-	if (e->reason == EXIT_REASON_EPT_VIOLATION && !(e->vectoring_info & INTR_VALID) &&
-	    (e->qualification & EPTV_NMI_UNBLOCKING))
-		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
-			   vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
-}
-
-/*
- * The exit came while an event was being delivered, and L0 deals with it: the same event is delivered
- * again. SDM: "Information for VM Exits That Occur During Event Delivery", "Event Injection". An NMI
- * whose delivery was cut short has set blocking by NMI already, which would refuse the injection.
- */
-void vcpu_deliver_again(struct vcpu *v)
-{
-	const struct exit_info *e = &v->exit;
-
-	restore_nmi_blocking(v);
-	if (!(e->vectoring_info & INTR_VALID))
-		return;
-	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, e->vectoring_info & ~INTR_NMI_UNBLOCKING);
-	vcpu_write(v, VMCS_ENTRY_EXCEPTION_ERROR_CODE, e->vectoring_error_code);
-	vcpu_write(v, VMCS_ENTRY_INSTRUCTION_LENGTH, e->insn_length);
-	if (INTR_TYPE(e->vectoring_info) == INTR_NMI)
-		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
-			   vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKING_NMI);
-}
-
 static void handle_by_l0(struct vcpu *v)
 {
 	u32 basic = v->exit.reason & 0xffff;
 
 	if (basic >= EXIT_REASON_COUNT || !handlers[basic])
 		PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
-	vcpu_deliver_again(v);
+	event_deliver_again(v);
 	handlers[basic](v);
 }
 
@@ -83,31 +50,12 @@ static void handle_exit(struct vcpu *v)
 {
 	v->loaded->launched = true;
 	read_exit(v);
+	event_after_exit(v);
 	if (v->step.active && ends_step(v))
 		step_end(v);
 	if (v->nested.in_l2 && nested_handle_exit(v))
 		return;
 	handle_by_l0(v);
-}
-
-/* An NMI that came to L0 goes to the guest as soon as it can be taken there. */
-static void offer_nmi(struct vcpu *v)
-{
-	u64 blocking = vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY);
-	bool busy = vcpu_read(v, VMCS_ENTRY_INTERRUPTION_INFO) & INTR_VALID;
-
-	if (v->nested.in_l2 && nested_wants_nmi(v)) {
-		if (!busy)
-			nested_exit_nmi(v);
-		return;
-	}
-	if (busy || (blocking & (BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI))) {
-		vcpu_write(v, VMCS_PROC_CONTROLS,
-			   vcpu_read(v, VMCS_PROC_CONTROLS) | PROC_NMI_WINDOW_EXITING);
-		return;
-	}
-	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
-	v->nmi_pending = false;
 }
 
 void vcpu_run(struct vcpu *v)
@@ -116,10 +64,9 @@ void vcpu_run(struct vcpu *v)
 		bool *nmi = v->machine->nmi_flag;
 		if (*nmi) {
 			*nmi = false;
-			v->nmi_pending = true;
+			event_pend(v, EVENT_NMI);
 		}
-		if (v->nmi_pending)
-			offer_nmi(v);
+		event_before_entry(v);
 		switch (entry_run(v->gpr, v->loaded->launched, nmi)) {
 		case ENTRY_EXITED:
 			handle_exit(v);

@@ -2,6 +2,7 @@
 
 #include "vmm/layout.h"
 #include "vmm/console.h"
+#include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
 #include "vmm/msr.h"
@@ -56,6 +57,20 @@ void vcpu_reset(struct vcpu *v)
 		   vcpu_read(v, VMCS_ENTRY_CONTROLS) & ~(u64)ENTRY_IA32E_MODE_GUEST);
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->gpr[RDX] = cpu_cpuid(1, 0).eax;
+}
+
+void vcpu_init_signal(struct vcpu *v)
+{
+	log_line("L1 got an INIT signal");
+	vcpu_reset(v);
+}
+
+void vcpu_sipi(struct vcpu *v, u8 vector)
+{
+	vcpu_write(v, VMCS_GUEST_CS_SELECTOR, (u64)vector << 8);
+	vcpu_write(v, VMCS_GUEST_CS_BASE, (u64)vector << 12);
+	vcpu_write(v, VMCS_GUEST_RIP, 0);
+	vcpu_write(v, VMCS_GUEST_ACTIVITY_STATE, ACTIVE);
 }
 
 static u32 control(const struct machine *m, enum control_word word, u32 wanted)
@@ -135,6 +150,7 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 
 	memset(v, 0, sizeof(*v));
 	v->machine = m;
+	v->events.trace = strncmp(option_value(m->boot->args, "trace="), "events", 6) == 0;
 	vmcs_init(&v->vmcs01, "vmcs01", &v->loaded, l0_pa(m, region01), region01, m->hw.revision);
 	vmcs_init(&v->vmcs02, "vmcs02", &v->loaded, l0_pa(m, region02), region02, m->hw.revision);
 	vmcs_load(&v->vmcs02);
@@ -161,8 +177,9 @@ void vcpu_set_gpr(struct vcpu *v, enum gpr reg, u64 value)
 }
 
 /*
- * Outside 64-bit mode RIP wraps at 4 GiB. A single-step trap of the guest's own is due after the
- * instruction. SDM: volume 3B, "Single-Step Exception Condition".
+ * Outside 64-bit mode RIP wraps at 4 GiB. A single-step trap of the guest's own, and the MTF VM exit that
+ * L1 asked for, are due after the instruction. SDM: volume 3B, "Single-Step Exception Condition"; "Monitor
+ * Trap Flag".
  */
 void vcpu_skip(struct vcpu *v)
 {
@@ -177,6 +194,8 @@ void vcpu_skip(struct vcpu *v)
 	if ((vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
 	    !(vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF))
 		vcpu_write(v, VMCS_GUEST_PENDING_DEBUG, vcpu_read(v, VMCS_GUEST_PENDING_DEBUG) | DR6_BS);
+	if (v->nested.in_l2 && (v->nested.v12->proc_controls & PROC_MONITOR_TRAP_FLAG))
+		event_pend(v, EVENT_MTF);
 }
 
 bool vcpu_fault_has_error_code(enum vector vector)
@@ -194,8 +213,7 @@ void vcpu_fault(struct vcpu *v, enum vector vector, u32 error_code)
 		info |= INTR_ERROR_CODE_VALID;
 	if (v->nested.in_l2 && nested_exception_to_l1(v, info, error_code))
 		return;
-	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, info);
-	vcpu_write(v, VMCS_ENTRY_EXCEPTION_ERROR_CODE, error_code);
+	event_put_in_flight(v, info, error_code, 0);
 	/* A fault sets RF in the image that its delivery pushes. SDM: volume 3B, "Restart Flag". */
 	vcpu_write(v, VMCS_GUEST_RFLAGS, vcpu_read(v, VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 }

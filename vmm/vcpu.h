@@ -4,6 +4,7 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include "nested/event.h"
 #include "nested/nested.h"
 #include "vmm/machine.h"
 #include "vmx/exits.h"
@@ -31,6 +32,22 @@ struct step {
 	bool by_trap_flag;
 };
 
+/*
+ * Events in flight and pending: nested/event.h decides, vmm/event.c gathers and applies. An external
+ * interrupt is pending in the APIC (vmm/apic.h), not here.
+ */
+struct events {
+	struct event in_flight; /* what the next entry delivers */
+	bool entry_pending; /* an emulated VMLAUNCH or VMRESUME that hardware has not completed */
+	bool forced; /* vmcs02's preemption timer is 0, to have control back after the delivery */
+	bool was_forced; /* at the entry that the last exit ended */
+	u32 timer; /* L2's own timer value meanwhile */
+	u32 pending; /* BIT(enum event_kind): INIT, SIPI, MTF, NMI, and the timer if it has run out */
+	u8 sipi_vector;
+	u32 windows; /* PROC_NMI_WINDOW_EXITING, PROC_INTERRUPT_WINDOW_EXITING: asked for by L0 */
+	bool trace; /* trace=events: each decision is a line of the log */
+};
+
 #define EPT02_SLOTS 8
 struct ept02 {
 	struct { u64 eptp12, *root, used; } slot[EPT02_SLOTS];
@@ -43,7 +60,7 @@ struct vcpu {
 	struct vmcs *loaded;
 	struct vmcs vmcs01, vmcs02;
 	struct exit_info exit;
-	bool nmi_pending; /* one for L1, or for L2 where L1 does not want NMI exits */
+	struct events events;
 	struct step step;
 	struct nested nested;
 	struct vmcs_image vmcs02_image; /* what vmcs02 holds, field by field */
@@ -59,6 +76,9 @@ enum { VPID01 = 1, VPID02 = 2 };
 void vcpu_init(struct vcpu *v, struct machine *m);
 /* As INIT leaves it. The BSP starts at FFFFFFF0H. Requires vmcs01 loaded. */
 void vcpu_reset(struct vcpu *v);
+/* An INIT, or a start-up IPI, that L1 itself takes. Require vmcs01 loaded. */
+void vcpu_init_signal(struct vcpu *v);
+void vcpu_sipi(struct vcpu *v, u8 vector);
 
 /* Runs L1 and its guests for good. vmm/run.c */
 void __attribute__((noreturn)) vcpu_run(struct vcpu *v);

@@ -50,6 +50,7 @@ TEST(owner_of_every_reason)
 static bool has_a_rule(u32 reason)
 {
 	return reason == EXIT_REASON_EXCEPTION_NMI || reason == EXIT_REASON_NMI_WINDOW ||
+	       reason == EXIT_REASON_INTERRUPT_WINDOW || reason == EXIT_REASON_PREEMPTION_TIMER ||
 	       reason == EXIT_REASON_RDMSR || reason == EXIT_REASON_WRMSR ||
 	       reason == EXIT_REASON_MONITOR_TRAP_FLAG || reason == EXIT_REASON_EPT_VIOLATION ||
 	       reason == EXIT_REASON_EPT_MISCONFIGURATION;
@@ -102,6 +103,7 @@ static enum owner owner_of_event(struct exit_of_l2 *x, enum intr_type type, u32 
 	return owner_of_exit(&x->in);
 }
 
+/* An NMI is the processor's: what L1 gets of it is decided with all else that is pending (event.c). */
 TEST(owner_of_nmi)
 {
 	struct exit_of_l2 x;
@@ -112,8 +114,30 @@ TEST(owner_of_nmi)
 		off(&x.e, CI_PIN_NMI_EXITING);
 		EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
 		on(&x.e, CI_PIN_NMI_EXITING);
-		EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L1);
+		EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
 	}
+}
+
+/* The timer is L1's, but for a 0 that L0 put there. */
+TEST(owner_of_timer)
+{
+	struct exit_of_l2 x;
+
+	init(&x, EXIT_REASON_PREEMPTION_TIMER);
+	on(&x.e, CI_PIN_ACTIVATE_PREEMPTION_TIMER);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
+	x.in.forced = true;
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+}
+
+TEST(owner_of_interrupt_window)
+{
+	struct exit_of_l2 x;
+
+	init(&x, EXIT_REASON_INTERRUPT_WINDOW);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+	on(&x.e, CI_PROC_INTERRUPT_WINDOW_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
 }
 
 TEST(owner_of_exceptions)
