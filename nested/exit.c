@@ -1,49 +1,37 @@
 #include "nested/exit.h"
 
-static void save_fields(struct vmcs12 *v, const struct vmcs_image *vmcs02)
-{
-#define F(width, NAME, member, encoding, group, merge, control) \
-	if (group == GUEST && merge == COPY) \
-		v->member = vmcs02->f[FI_##NAME];
-#include "vmx/fields.def"
-#undef F
-}
-
 /* SDM: "Saving Control Registers, Debug Registers, and MSRs". */
-static void save_by_controls(struct vmcs12 *v, const struct vmcs_image *vmcs02)
+static void saved_by_controls(struct field_set *saved, const struct vmcs12 *v)
 {
 	if (v->exit_controls & EXIT_SAVE_DEBUG_CONTROLS) {
-		v->guest_dr7 = vmcs02->f[FI_GUEST_DR7];
-		v->guest_ia32_debugctl = vmcs02->f[FI_GUEST_IA32_DEBUGCTL];
+		field_set_add(saved, FI_GUEST_DR7);
+		field_set_add(saved, FI_GUEST_IA32_DEBUGCTL);
 	}
 	if (v->exit_controls & EXIT_SAVE_IA32_PAT)
-		v->guest_ia32_pat = vmcs02->f[FI_GUEST_IA32_PAT];
+		field_set_add(saved, FI_GUEST_IA32_PAT);
 	if (v->exit_controls & EXIT_SAVE_IA32_EFER)
-		v->guest_ia32_efer = vmcs02->f[FI_GUEST_IA32_EFER];
+		field_set_add(saved, FI_GUEST_IA32_EFER);
 	if (v->exit_controls & EXIT_SAVE_PREEMPTION_TIMER)
-		v->preemption_timer_value = vmcs02->f[FI_PREEMPTION_TIMER_VALUE];
+		field_set_add(saved, FI_PREEMPTION_TIMER_VALUE);
 }
 
-static void save_pdptes(struct vmcs12 *v, const struct vmcs_image *vmcs02)
+void exit_saved_fields(struct field_set *saved, const struct vmcs12 *v)
 {
-	if (!v12_proc2(v, PROC2_ENABLE_EPT))
-		return;
-	v->guest_pdpte0 = vmcs02->f[FI_GUEST_PDPTE0];
-	v->guest_pdpte1 = vmcs02->f[FI_GUEST_PDPTE1];
-	v->guest_pdpte2 = vmcs02->f[FI_GUEST_PDPTE2];
-	v->guest_pdpte3 = vmcs02->f[FI_GUEST_PDPTE3];
+	*saved = (struct field_set){{0}};
+	for (int i = 0; i < FI_COUNT; i++)
+		if (field_info[i].group == GUEST && field_info[i].merge == COPY)
+			field_set_add(saved, (enum field_index)i);
+	field_set_add(saved, FI_ENTRY_CONTROLS);
+	saved_by_controls(saved, v);
+	for (int i = FI_GUEST_PDPTE0; v12_proc2(v, PROC2_ENABLE_EPT) && i <= FI_GUEST_PDPTE3; i++)
+		field_set_add(saved, (enum field_index)i);
 }
 
-void exit_save_guest(struct vmcs12 *v, const struct vmcs_image *vmcs02)
+u64 exit_saved_value(enum field_index i, u64 old, u64 value)
 {
-	bool ia32e = vmcs02->f[FI_GUEST_IA32_EFER] & EFER_LMA;
-
-	save_fields(v, vmcs02);
-	save_by_controls(v, vmcs02);
-	save_pdptes(v, vmcs02);
-	/* SDM: "Saving Control Registers, Debug Registers, and MSRs": the control follows LMA (R73). */
-	v->entry_controls = (v->entry_controls & ~(u64)ENTRY_IA32E_MODE_GUEST) |
-			    (ia32e ? ENTRY_IA32E_MODE_GUEST : 0);
+	if (i == FI_ENTRY_CONTROLS)
+		return (old & ~(u64)ENTRY_IA32E_MODE_GUEST) | (value & ENTRY_IA32E_MODE_GUEST);
+	return value;
 }
 
 static bool is_double_fault(const struct exit_record *r)
@@ -80,8 +68,14 @@ void exit_record(struct vmcs12 *v, const struct exit_record *r)
 	v->io_rsi = r->io_rsi;
 	v->io_rdi = r->io_rdi;
 	v->io_rip = r->io_rip;
-	/* Whatever was to be injected has been (R51). SDM: "VM-Entry Controls for Event Injection". */
+}
+
+bool exit_clears_injection(struct vmcs12 *v)
+{
+	bool was = v->entry_interruption_info & INTR_VALID;
+
 	v->entry_interruption_info &= ~(u64)INTR_VALID;
+	return was;
 }
 
 bool exit_host_uses_pae(const struct vmcs12 *v)

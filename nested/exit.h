@@ -20,13 +20,24 @@ struct exit_record {
 };
 
 /*
- * The guest-state area: what vmcs02 holds after the exit (the GUEST fields of *vmcs02), as far as
- * vmcs12's controls have it saved. Not for a failed entry, which saves nothing (R45).
+ * The fields whose value an exit takes from the processor, which is to say from vmcs02: the guest-state
+ * area, as far as vmcs12's controls have it saved, and of the VM-entry controls the bit that follows
+ * IA32_EFER.LMA (R73). Not for a failed entry, which saves nothing (R45). Fields that the processor lacks
+ * are in the set too. SDM: "Saving Guest State".
  */
-void exit_save_guest(struct vmcs12 *v, const struct vmcs_image *vmcs02);
+void exit_saved_fields(struct field_set *saved, const struct vmcs12 *v);
+
+/* What vmcs12's field, `old`, becomes where vmcs02 has `value` after the exit. */
+u64 exit_saved_value(enum field_index i, u64 old, u64 value);
 
 /* The exit-information fields; for a failed entry only reason and qualification (R45). */
 void exit_record(struct vmcs12 *v, const struct exit_record *r);
+
+/*
+ * Whatever was to be injected has been (R51): gives whether that changed the field. Not for a failed
+ * entry. SDM: "VM-Entry Controls for Event Injection".
+ */
+bool exit_clears_injection(struct vmcs12 *v);
 
 /* What an exit loads into L1 depends on this beside vmcs12's host-state area. */
 struct exit_host_in {

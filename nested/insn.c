@@ -126,18 +126,16 @@ struct insn_outcome insn_vmwrite(const struct nested *n, const struct caps *caps
 	return o;
 }
 
-u64 insn_field_get(const struct vmcs12 *v, struct insn_field field)
+u64 insn_field_read(u64 value, struct insn_field field)
 {
-	return field.high ? v->f[field.index] >> 32 : v->f[field.index];
+	return field.high ? value >> 32 : value;
 }
 
-void insn_field_set(struct vmcs12 *v, struct insn_field field, u64 value)
+u64 insn_field_written(u64 old, struct insn_field field, u64 value)
 {
-	u64 *f = &v->f[field.index];
 	if (field.high)
-		*f = (*f & 0xffffffff) | value << 32;
-	else
-		*f = value & field_value_mask((enum field_width)field_info[field.index].width);
+		return (old & 0xffffffff) | value << 32;
+	return value & field_value_mask((enum field_width)field_info[field.index].width);
 }
 
 struct insn_outcome insn_entry(const struct nested *n, const struct insn_cpu *cpu, bool launch)

@@ -56,8 +56,9 @@ struct insn_outcome insn_vmread(const struct nested *n, const struct caps *caps,
 				struct insn_field *field);
 struct insn_outcome insn_vmwrite(const struct nested *n, const struct caps *caps, u64 encoding,
 				 struct insn_field *field);
-u64 insn_field_get(const struct vmcs12 *v, struct insn_field field);
-void insn_field_set(struct vmcs12 *v, struct insn_field field, u64 value);
+/* What VMREAD gives of a field's value, and a field's value (it was `old`) after a VMWRITE. */
+u64 insn_field_read(u64 value, struct insn_field field);
+u64 insn_field_written(u64 old, struct insn_field field, u64 value);
 
 /* VMLAUNCH and VMRESUME, before the checks of vmcs12 (R13 to R15). */
 struct insn_outcome insn_entry(const struct nested *n, const struct insn_cpu *cpu, bool launch);

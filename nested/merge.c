@@ -88,20 +88,58 @@ bool merge_uses_pae(const struct vmcs12 *v)
 	       !(v->entry_controls & ENTRY_IA32E_MODE_GUEST);
 }
 
-static void merge_pdptes(struct vmcs_image *out, const struct merge_in *in)
+/* Where no control loads them from vmcs12, L2 starts with what L1 has. */
+static u64 guest_pat(const struct merge_in *in)
+{
+	return in->v->entry_controls & ENTRY_LOAD_IA32_PAT ? in->v->guest_ia32_pat : in->l1_pat;
+}
+
+void merge_reloaded(struct vmcs_image *out, const struct merge_in *in)
 {
 	const struct vmcs12 *v = in->v;
+	bool debug = v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS;
 	bool ept12 = v12_proc2(v, PROC2_ENABLE_EPT);
 	const u64 fields[4] = {v->guest_pdpte0, v->guest_pdpte1, v->guest_pdpte2, v->guest_pdpte3};
 
+	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
+	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
+	out->f[FI_GUEST_IA32_PAT] = guest_pat(in);
+	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
+	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
 	for (unsigned i = 0; i < 4; i++)
 		out->f[FI_GUEST_PDPTE0 + i] = ept12 ? fields[i] : in->pdpte[i];
+}
+
+void merge_reloaded_fields(struct field_set *reloaded, const struct field_set *saved,
+			   const struct vmcs12 *v)
+{
+	static const struct {
+		enum field_index field;
+		u32 load; /* the VM-entry control that loads it from vmcs12; 0: always loaded */
+	} rows[] = {
+		{FI_GUEST_DR7, ENTRY_LOAD_DEBUG_CONTROLS},
+		{FI_GUEST_IA32_DEBUGCTL, ENTRY_LOAD_DEBUG_CONTROLS},
+		{FI_GUEST_IA32_PAT, ENTRY_LOAD_IA32_PAT},
+		{FI_GUEST_IA32_EFER, ENTRY_LOAD_IA32_EFER},
+		{FI_GUEST_PDPTE0, 0},
+		{FI_GUEST_PDPTE1, 0},
+		{FI_GUEST_PDPTE2, 0},
+		{FI_GUEST_PDPTE3, 0},
+	};
+
+	*reloaded = (struct field_set){{0}};
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (!field_set_has(saved, rows[i].field) ||
+		    (rows[i].load && !(v->entry_controls & rows[i].load)))
+			field_set_add(reloaded, rows[i].field);
+	if ((v->pin_controls & PIN_ACTIVATE_PREEMPTION_TIMER) &&
+	    !field_set_has(saved, FI_PREEMPTION_TIMER_VALUE))
+		field_set_add(reloaded, FI_PREEMPTION_TIMER_VALUE);
 }
 
 void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 {
 	const struct vmcs12 *v = in->v;
-	bool debug = v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS;
 	bool offset = v->proc_controls & PROC_USE_TSC_OFFSETTING;
 
 	copy_fields(out, v);
@@ -112,16 +150,7 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 	out->f[FI_PROC2_CONTROLS] = proc2_controls(v, in->hw);
 	out->f[FI_EXIT_CONTROLS] = exit_controls(v, in->hw);
 	out->f[FI_ENTRY_CONTROLS] = entry_controls(v, in->hw);
-	out->f[FI_EXCEPTION_BITMAP] = v->exception_bitmap;
-	out->f[FI_PFEC_MASK] = v->pfec_mask;
-	out->f[FI_PFEC_MATCH] = v->pfec_match;
 	out->f[FI_TSC_OFFSET] = offset ? v->tsc_offset : 0;
 	out->f[FI_TSC_MULTIPLIER] = v->tsc_multiplier;
-	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
-	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
-	out->f[FI_GUEST_IA32_PAT] = v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat :
-									      in->l1_pat;
-	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
-	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
-	merge_pdptes(out, in);
+	merge_reloaded(out, in);
 }

@@ -77,7 +77,8 @@ void l0_cpuid(struct vcpu *v)
 	if (leaf == 1) {
 		r.ecx = (r.ecx & ~(u32)(BIT(27) | BIT(6))) | (cr4 & CR4_OSXSAVE ? BIT(27) : 0);
 	} else if (leaf == 7 && subleaf == 0) {
-		r.ecx = (r.ecx & ~(u32)(BIT(4) | BIT(7) | BIT(30) | BIT(31))) | (cr4 & CR4_PKE ? BIT(4) : 0);
+		r.ecx = (r.ecx & ~(u32)(BIT(4) | BIT(7) | BIT(30) | BIT(31))) |
+			(cr4 & CR4_PKE ? BIT(4) : 0);
 		r.edx &= ~(u32)(BIT(5) | BIT(20));
 		r.ebx &= ~(u32)(BIT(2) | BIT(25));
 		if (!caps_has(&v->machine->hw, CI_PROC2_ENABLE_USER_WAIT))

@@ -82,14 +82,22 @@ static bool write_mtrr(struct vcpu *v, u32 number, u64 *value)
 static enum vmcs_field vmcs_field_of(u32 number)
 {
 	switch (number) {
-	case MSR_IA32_EFER: return VMCS_GUEST_IA32_EFER;
-	case MSR_IA32_PAT: return VMCS_GUEST_IA32_PAT;
-	case MSR_IA32_DEBUGCTL: return VMCS_GUEST_IA32_DEBUGCTL;
-	case MSR_IA32_SYSENTER_CS: return VMCS_GUEST_SYSENTER_CS;
-	case MSR_IA32_SYSENTER_ESP: return VMCS_GUEST_SYSENTER_ESP;
-	case MSR_IA32_SYSENTER_EIP: return VMCS_GUEST_SYSENTER_EIP;
-	case MSR_IA32_FS_BASE: return VMCS_GUEST_FS_BASE;
-	default: return VMCS_GUEST_GS_BASE;
+	case MSR_IA32_EFER:
+		return VMCS_GUEST_IA32_EFER;
+	case MSR_IA32_PAT:
+		return VMCS_GUEST_IA32_PAT;
+	case MSR_IA32_DEBUGCTL:
+		return VMCS_GUEST_IA32_DEBUGCTL;
+	case MSR_IA32_SYSENTER_CS:
+		return VMCS_GUEST_SYSENTER_CS;
+	case MSR_IA32_SYSENTER_ESP:
+		return VMCS_GUEST_SYSENTER_ESP;
+	case MSR_IA32_SYSENTER_EIP:
+		return VMCS_GUEST_SYSENTER_EIP;
+	case MSR_IA32_FS_BASE:
+		return VMCS_GUEST_FS_BASE;
+	default:
+		return VMCS_GUEST_GS_BASE;
 	}
 }
 

@@ -2,127 +2,31 @@
 
 #include "nested/check.h"
 #include "nested/exit.h"
-#include "nested/merge.h"
 #include "nested/owner.h"
 #include "vmm/console.h"
 #include "vmm/cr.h"
-#include "vmm/ept01.h"
 #include "vmm/ept02.h"
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
-#include "vmm/msr.h"
+#include "vmm/msr_area.h"
+#include "vmm/vmcs02.h"
+#include "vmm/vmcs12.h"
 #include "vmx/assert.h"
 #include "vmx/cpu.h"
-#include "vmx/msr.h"
 
 /* SDM: "VMX Aborts". */
 enum vmx_abort { ABORT_SAVE_MSRS = 1, ABORT_HOST_PDPTES = 2, ABORT_LOAD_MSRS = 4 };
 
-struct msr_entry {
-	u32 number, reserved;
-	u64 value;
-};
-
-/* --- vmcs02's fields, written only where they differ --- */
-
-static bool in_image(const struct vcpu *v, enum field_index i)
-{
-	u8 merge = field_info[i].merge;
-	return (merge == COPY || merge == MERGE || merge == XLATE) && caps_has_field(&v->machine->hw, i);
-}
-
-static void apply_image(struct vcpu *v, const struct vmcs_image *image)
-{
-	for (unsigned i = 0; i < FI_COUNT; i++) {
-		if (!in_image(v, i) || image->f[i] == v->vmcs02_image.f[i])
-			continue;
-		vcpu_write(v, field_info[i].encoding, image->f[i]);
-		v->vmcs02_image.f[i] = image->f[i];
-	}
-}
-
-/* What hardware, or L0 between two exits, may have changed since apply_image(). */
-static bool may_have_changed(enum field_index i)
-{
-	return field_info[i].group == GUEST || i == FI_ENTRY_CONTROLS || i == FI_PROC_CONTROLS ||
-	       i == FI_EXCEPTION_BITMAP;
-}
-
-static void read_image(struct vcpu *v)
-{
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (in_image(v, i) && may_have_changed(i))
-			v->vmcs02_image.f[i] = vcpu_read(v, field_info[i].encoding);
-}
-
 void nested_init(struct vcpu *v)
 {
-	struct machine *m = v->machine;
-
-	v->nested.current = NO_VMCS;
 	v->nested.vmxon_pointer = NO_VMCS;
-	v->nested.v12 = page_alloc_must(m);
-	v->msr_bitmap02 = page_alloc_must(m);
+	vmcs02_init(v);
+	vmcs12_init(v);
 	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (in_image(v, i))
-			vcpu_write(v, field_info[i].encoding, 0);
-	vcpu_write(v, VMCS_VPID, VPID02);
-	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(m, v->msr_bitmap02).v);
-}
-
-void nested_write_back(struct vcpu *v)
-{
-	struct nested *n = &v->nested;
-	if (n->current != NO_VMCS)
-		l1mem_write(v->machine, (l1pa_t){n->current}, n->v12, sizeof(*n->v12));
-}
-
-/* --- MSR areas --- */
-
-static struct msr_entry read_msr_entry(const struct vcpu *v, u64 area, u32 index)
-{
-	struct msr_entry e;
-	l1mem_read(v->machine, (l1pa_t){area + 16ul * index}, &e, sizeof(e));
-	return e;
-}
-
-/* SDM: "Loading MSRs" of VM entries and of VM exits; x2APIC MSRs only where the APIC is in that mode. */
-static bool loadable(const struct msr_entry *e)
-{
-	return e->reserved == 0 && e->number != MSR_IA32_FS_BASE && e->number != MSR_IA32_GS_BASE &&
-	       !(e->number >= MSR_X2APIC_FIRST && e->number <= MSR_X2APIC_LAST) &&
-	       e->number != MSR_IA32_SMM_MONITOR_CTL && e->number != MSR_IA32_BIOS_UPDT_TRIG;
-}
-
-/* Gives 0, or the 1-based index of the entry that cannot be loaded; those before it are (R44). */
-static u32 load_msrs(struct vcpu *v, u64 area, u64 count)
-{
-	for (u32 i = 0; i < count; i++) {
-		struct msr_entry e = read_msr_entry(v, area, i);
-		if (!loadable(&e) || !msr_write(v, e.number, e.value))
-			return i + 1;
-	}
-	return 0;
-}
-
-static bool store_msrs(struct vcpu *v, u64 area, u64 count)
-{
-	for (u32 i = 0; i < count; i++) {
-		struct msr_entry e = read_msr_entry(v, area, i);
-		if (e.reserved || (e.number >= MSR_X2APIC_FIRST && e.number <= MSR_X2APIC_LAST) ||
-		    !msr_read(v, e.number, &e.value))
-			return false;
-		l1mem_write(v->machine, (l1pa_t){area + 16ul * i + 8}, &e.value, 8);
-	}
-	return true;
-}
-
-/* The same bound on both: more than this is "undefined behaviour", and must not stall L0. */
-static u64 bounded(const struct vcpu *v, u64 count)
-{
-	u64 max = VMX_MISC_MSR_LIST_MAX(v->machine->l1.misc);
-	return count < max ? count : max;
+		if (field_info[i].group == RO && i != FI_VM_INSTRUCTION_ERROR &&
+		    !(i >= FI_IO_RCX && i <= FI_IO_RIP))
+			field_set_add(&v->information, i);
 }
 
 /* --- from L2, or from a failed entry, to L1 --- */
@@ -134,32 +38,23 @@ static void __attribute__((noreturn)) vmx_abort(struct vcpu *v, enum vmx_abort i
 	vcpu_shutdown(v, "VMX abort %u", indicator);
 }
 
-/* Linear translations go at each transition where L2 has no VPID of its own (R86). */
-static void flush_without_vpid(const struct vcpu *v)
-{
-	if (v12_proc2(v->nested.v12, PROC2_ENABLE_VPID))
-		return;
-	hw_invvpid(INVVPID_SINGLE, VPID01, 0);
-	hw_invvpid(INVVPID_SINGLE, VPID02, 0);
-}
-
-static bool part_of_l1(enum field_index i)
-{
-	u8 merge = field_info[i].merge, control = field_info[i].control;
-	return field_info[i].group == GUEST && (merge == COPY || merge == MERGE) &&
-	       control != CI_PROC2_VIRTUAL_INTERRUPT_DELIVERY &&
-	       control != CI_PIN_ACTIVATE_PREEMPTION_TIMER;
-}
+/* What an exit loads of L1 is every field of the guest-state area that vmcs01 has and L1 does not own. */
+#define PART_OF_L1(group, merge, control) \
+	((group) == GUEST && ((merge) == COPY || (merge) == MERGE) && \
+	 CI_##control != CI_PROC2_VIRTUAL_INTERRUPT_DELIVERY && \
+	 CI_##control != CI_PIN_ACTIVATE_PREEMPTION_TIMER)
 
 /* Requires vmcs01 loaded. */
-static void write_l1_state(struct vcpu *v, struct vmcs_image *l1)
+static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 {
-	l1->f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
-	l1->f[FI_GUEST_CR4] |= v->machine->hw.cr4_fixed0;
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (part_of_l1(i) || i == FI_CR0_READ_SHADOW || i == FI_CR4_READ_SHADOW ||
-		    i == FI_ENTRY_CONTROLS)
-			vcpu_write(v, field_info[i].encoding, l1->f[i]);
+#define F(width, NAME, member, encoding, group, merge, control) \
+	if (PART_OF_L1(group, merge, control)) \
+		vcpu_write(v, VMCS_##NAME, l1->f[FI_##NAME]);
+#include "vmx/fields.def"
+#undef F
+	vcpu_write(v, VMCS_CR0_READ_SHADOW, l1->f[FI_CR0_READ_SHADOW]);
+	vcpu_write(v, VMCS_CR4_READ_SHADOW, l1->f[FI_CR4_READ_SHADOW]);
+	vcpu_write(v, VMCS_ENTRY_CONTROLS, l1->f[FI_ENTRY_CONTROLS]);
 }
 
 /*
@@ -173,45 +68,94 @@ static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 
 	in->v = v12;
 	in->hw = &v->machine->hw;
-	vmcs_load(&v->vmcs01);
+	vmcs12_give(v); /* and vmcs01 */
 	v->nested.in_l2 = false;
 	memset(in->pdpte, 0, sizeof(in->pdpte));
 	if (exit_host_uses_pae(v12) && !cr_load_pdptes(v->machine, v12->host_cr3, in->pdpte))
 		vmx_abort(v, ABORT_HOST_PDPTES);
 	l1.f[FI_ENTRY_CONTROLS] = vcpu_read(v, VMCS_ENTRY_CONTROLS);
 	exit_load_host(&l1, in);
+	l1.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
+	l1.f[FI_GUEST_CR4] |= v->machine->hw.cr4_fixed0;
 	write_l1_state(v, &l1);
-	flush_without_vpid(v);
-	if (load_msrs(v, v12->exit_msr_load_addr, bounded(v, v12->exit_msr_load_count)))
+	vmcs02_flush_without_vpid(v);
+	if (v12->exit_msr_load_count &&
+	    msr_area_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
 		vmx_abort(v, ABORT_LOAD_MSRS);
 }
 
-/* An exit to L1. Requires vmcs02 loaded. */
-static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
+/* What an exit keeps of the guest's, in the loaded VMCS. */
+static struct exit_host_in gather_kept(const struct vcpu *v)
+{
+	u64 controls = v->nested.v12->exit_controls;
+
+	return (struct exit_host_in){
+		.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
+		.efer = controls & EXIT_LOAD_IA32_EFER ? 0 : vcpu_read(v, VMCS_GUEST_IA32_EFER),
+		.pat = controls & EXIT_LOAD_IA32_PAT ? 0 : vcpu_read(v, VMCS_GUEST_IA32_PAT),
+	};
+}
+
+/*
+ * NMIs are blocked after an exit for an NMI, and where physical NMIs were blocked in L2 already: where
+ * the bit of the interruptibility state is not about virtual NMIs.
+ */
+static bool blocks_nmis(const struct vcpu *v, bool is_nmi)
+{
+	return is_nmi || (!(v->nested.v12->pin_controls & PIN_VIRTUAL_NMIS) &&
+			  (vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI));
+}
+
+/* An exit to L1, its information in v12 or (.stale) in vmcs02. Requires vmcs02 loaded. */
+static void leave_l2(struct vcpu *v, bool is_nmi)
 {
 	struct vmcs12 *v12 = v->nested.v12;
-	const struct vmcs_image *l2 = &v->vmcs02_image;
-	bool virtual_nmis = !(v12->pin_controls & PIN_NMI_EXITING) || (v12->pin_controls & PIN_VIRTUAL_NMIS);
-	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
-	event_leave_l2(v);
-	read_image(v);
-	exit_save_guest(v12, l2);
-	exit_record(v12, r);
-	if (!store_msrs(v, v12->exit_msr_store_addr, bounded(v, v12->exit_msr_store_count)))
+	field_set_add_all(&v->vmcs12.dirty, &v->reloaded);
+	if (exit_clears_injection(v12))
+		vmcs12_changed(v, FI_ENTRY_INTERRUPTION_INFO);
+	if (v12->exit_msr_store_count &&
+	    !msr_area_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
 		vmx_abort(v, ABORT_SAVE_MSRS);
-	struct exit_host_in in = {
-		.cr0 = l2->f[FI_GUEST_CR0],
-		.efer = l2->f[FI_GUEST_IA32_EFER],
-		.pat = l2->f[FI_GUEST_IA32_PAT],
-		.nmi_blocking = is_nmi ||
-				((!virtual_nmis || !(v12->pin_controls & PIN_NMI_EXITING)) &&
-				 (l2->f[FI_GUEST_INTERRUPTIBILITY] & BLOCKING_NMI)),
-	};
+	struct exit_host_in in = gather_kept(v);
+	in.nmi_blocking = blocks_nmis(v, is_nmi);
 	enter_l1(v, &in);
 }
 
-/* A VM entry that failed late: nothing of the guest is saved. Whichever VMCS is loaded. */
+/* The fields that hardware has written on an exit that is L1's as it stands. */
+static struct field_set written_by_exit(const struct vcpu *v)
+{
+	struct field_set written = v->saved;
+	field_set_add_all(&written, &v->information);
+	return written;
+}
+
+/* L1 gets the exit that hardware took, word for word. */
+static void pass_exit(struct vcpu *v)
+{
+	struct field_set written = written_by_exit(v);
+
+	event_leave_l2(v);
+	vmcs12_exited(v, &written);
+	v->nested.v12->exit_reason = v->exit.reason;
+	leave_l2(v, false);
+}
+
+/* L1 gets an exit that L0 made, or changed. */
+static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
+{
+	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
+
+	event_leave_l2(v);
+	vmcs12_exited(v, &v->saved);
+	exit_record(v->nested.v12, r);
+	leave_l2(v, is_nmi);
+}
+
+/*
+ * A VM entry that failed late: nothing of the guest is saved. Whichever VMCS is loaded. vmcs02 holds
+ * nothing that can be built upon.
+ */
 static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 {
 	struct exit_record r = {.reason = reason | (u32)EXIT_REASON_ENTRY_FAILURE,
@@ -222,17 +166,20 @@ static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 		.pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
 		.nmi_blocking = vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI,
 	};
-	if (v->nested.in_l2) {
+
+	if (v->nested.in_l2)
 		event_leave_l2(v);
-		read_image(v);
-	}
+	v->vmcs12.in_vmcs02 = false;
 	exit_record(v->nested.v12, &r);
+	vmcs12_changed(v, FI_EXIT_REASON);
+	vmcs12_changed(v, FI_EXIT_QUALIFICATION);
 	enter_l1(v, &in);
 }
 
-static struct exit_record hardware_record(const struct vcpu *v)
+static struct exit_record hardware_record(struct vcpu *v)
 {
 	const struct exit_info *e = &v->exit;
+
 	return (struct exit_record){
 		.reason = e->reason,
 		.qualification = e->qualification,
@@ -244,10 +191,6 @@ static struct exit_record hardware_record(const struct vcpu *v)
 		.vectoring_error_code = e->vectoring_error_code,
 		.insn_length = e->insn_length,
 		.insn_info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO),
-		.io_rcx = vcpu_read(v, VMCS_IO_RCX),
-		.io_rsi = vcpu_read(v, VMCS_IO_RSI),
-		.io_rdi = vcpu_read(v, VMCS_IO_RDI),
-		.io_rip = vcpu_read(v, VMCS_IO_RIP),
 	};
 }
 
@@ -258,7 +201,8 @@ static bool handle_ept(struct vcpu *v)
 
 	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
 		return false; /* L2's addresses are L1's: EPT01 */
-	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx", v->exit.gpa);
+	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx",
+	       v->exit.gpa);
 	struct ept12_result r = ept02_violation(v, v12->ept_pointer);
 	if (r.kind == EPT12_MAPPED) {
 		event_deliver_again(v);
@@ -292,6 +236,12 @@ static enum owner owner_now(const struct vcpu *v)
 	return owner_of_exit(&in);
 }
 
+/* Exits whose information L0 has a hand in: exceptions and triple faults (R48, R49). */
+static bool is_recorded(u32 reason)
+{
+	return reason == EXIT_REASON_EXCEPTION_NMI || reason == EXIT_REASON_TRIPLE_FAULT;
+}
+
 bool nested_handle_exit(struct vcpu *v)
 {
 	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
@@ -306,11 +256,14 @@ bool nested_handle_exit(struct vcpu *v)
 		return false;
 	case OWNER_EPT:
 		return handle_ept(v);
-	case OWNER_L1: {
-		struct exit_record r = hardware_record(v);
-		exit_to_l1(v, &r);
+	case OWNER_L1:
+		if (is_recorded(v->exit.reason)) {
+			struct exit_record r = hardware_record(v);
+			exit_to_l1(v, &r);
+		} else {
+			pass_exit(v);
+		}
 		return true;
-	}
 	default:
 		PANIC("exit reason %#x of L2 is unknown", v->exit.reason);
 	}
@@ -373,101 +326,54 @@ static void log_refusal(enum check_id id)
 static u64 guest_failure_qualification(enum check_id id)
 {
 	switch (check_info[id].failure) {
-	case FAIL_GUEST_PDPTE: return 2;
-	case FAIL_GUEST_LINK: return 4;
-	default: return 0;
+	case FAIL_GUEST_PDPTE:
+		return 2;
+	case FAIL_GUEST_LINK:
+		return 4;
+	default:
+		return 0;
 	}
 }
 
-/* L1's bitmap and what L0 itself must see. */
-static void merge_msr_bitmap(struct vcpu *v)
+/* The first check that fails, of those that have to be made. */
+static enum check_id check_all(struct vcpu *v, struct check_in *in)
 {
-	const struct machine *m = v->machine;
-	const u64 *l1 = l1mem_page(m, (l1pa_t){v->nested.v12->msr_bitmap});
-	const u64 *l0 = l0_va(m, m->msr_bitmap);
-
-	if (!(v->nested.v12->proc_controls & PROC_USE_MSR_BITMAPS))
-		return;
-	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
-		v->msr_bitmap02[i] = l1 ? l1[i] | l0[i] : ~0ul;
+	vmcs12_pull_all(v);
+	*in = gather_checks(v);
+	enum check_id id = check_controls_and_host(in);
+	return id != CHECK_PASSED ? id : check_guest(in);
 }
 
-/* Addresses that L1 chose, as hardware may use them. */
-static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
+static struct insn_outcome refuse_entry(struct vcpu *v, enum check_id id)
 {
-	const struct machine *m = v->machine;
-	const struct vmcs12 *v12 = v->nested.v12;
-
-	image->f[FI_IO_BITMAP_A] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_a}).v;
-	image->f[FI_IO_BITMAP_B] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_b}).v;
-	if (l0_owns(m, v12->virtual_apic_address)) /* what hardware wrote there last time is gone */
-		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
-	image->f[FI_VIRTUAL_APIC_ADDRESS] = l1mem_hpa_writable(m, (l1pa_t){v12->virtual_apic_address}).v;
-	image->f[FI_APIC_ACCESS_ADDRESS] = l1mem_hpa(m, (l1pa_t){v12->apic_access_address}).v;
-}
-
-/* Writes the guest's translation roots, and keeps VPID02 to one VPID of L1's at a time. */
-static void set_translation(struct vcpu *v)
-{
-	const struct vmcs12 *v12 = v->nested.v12;
-	bool ept12 = v12_proc2(v12, PROC2_ENABLE_EPT);
-
-	vcpu_write(v, VMCS_EPT_POINTER,
-		   ept12 ? ept02_pointer(v, v12->ept_pointer) : v->machine->ept01.eptp);
-	if (!ept12 && v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
-		ept01_split(v->machine, (l1pa_t){v12->apic_access_address}); /* must be a 4 KiB page */
-	flush_without_vpid(v);
-	if (v12_proc2(v12, PROC2_ENABLE_VPID) && v12->vpid != v->last_vpid12) {
-		hw_invvpid(INVVPID_SINGLE, VPID02, 0);
-		v->last_vpid12 = (u16)v12->vpid;
+	log_refusal(id);
+	switch (check_info[id].failure) {
+	case FAIL_CTL:
+		return fail(VMERR_ENTRY_BAD_CONTROLS);
+	case FAIL_HOST:
+		return fail(VMERR_ENTRY_BAD_HOST_STATE);
+	default:
+		fail_entry(v, EXIT_REASON_ENTRY_GUEST_STATE, guest_failure_qualification(id));
+		return INSN_OK;
 	}
-}
-
-static void switch_to_l2(struct vcpu *v, const struct check_in *checks)
-{
-	struct vmcs_image image = v->vmcs02_image;
-	struct merge_in in = {
-		.v = v->nested.v12,
-		.hw = &v->machine->hw,
-		.l1_efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
-		.l1_pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
-		.l1_dr7 = vcpu_read(v, VMCS_GUEST_DR7),
-		.l1_debugctl = vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL),
-	};
-	memcpy(in.pdpte, checks->pdpte, sizeof(in.pdpte));
-	merge_vmcs02(&image, &in);
-	translate_addresses(v, &image);
-	merge_msr_bitmap(v);
-	event_enter_l2(v);
-	event_put_in_flight(v, (u32)v->nested.v12->entry_interruption_info,
-			    (u32)v->nested.v12->entry_exception_error_code,
-			    (u32)v->nested.v12->entry_instruction_length);
-	vmcs_load(&v->vmcs02);
-	v->nested.in_l2 = true;
-	apply_image(v, &image);
-	set_translation(v);
 }
 
 struct insn_outcome nested_enter(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct check_in in = gather_checks(v);
-	enum check_id id = check_controls_and_host(&in);
+	struct check_in in;
+	enum check_id id = check_all(v, &in);
 	u32 failed;
 
-	if (id != CHECK_PASSED) {
-		bool controls = check_info[id].failure == FAIL_CTL;
-		log_refusal(id);
-		return fail(controls ? VMERR_ENTRY_BAD_CONTROLS : VMERR_ENTRY_BAD_HOST_STATE);
-	}
-	id = check_guest(&in);
-	if (id != CHECK_PASSED) {
-		log_refusal(id);
-		fail_entry(v, EXIT_REASON_ENTRY_GUEST_STATE, guest_failure_qualification(id));
+	if (id != CHECK_PASSED)
+		return refuse_entry(v, id);
+	if (vmcs02_is_close(v))
+		vmcs02_update(v, in.pdpte);
+	else
+		vmcs02_make(v, in.pdpte);
+	if (!v12->entry_msr_load_count)
 		return INSN_OK;
-	}
-	switch_to_l2(v, &in);
-	failed = load_msrs(v, v12->entry_msr_load_addr, bounded(v, v12->entry_msr_load_count));
+	failed = msr_area_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
 	if (failed) {
 		log_line("L2 entry refused: entry %u of the VM-entry MSR-load area", failed);
 		fail_entry(v, EXIT_REASON_ENTRY_MSR_LOAD, failed);
@@ -484,10 +390,12 @@ void nested_entry_refused(struct vcpu *v)
 	log_line("L2 entry refused by hardware: %s", vm_instruction_error_name(error));
 	event_entry_failed(v);
 	event_leave_l2(v);
-	read_image(v);
+	v->vmcs12.in_vmcs02 = false;
 	vmcs_load(&v->vmcs01);
 	v->nested.in_l2 = false;
 	v->nested.v12->vm_instruction_error = error;
+	vmcs12_changed(v, FI_VM_INSTRUCTION_ERROR);
+	vmcs12_give(v);
 	vcpu_write(v, VMCS_GUEST_RFLAGS,
 		   insn_flags(&v->nested, vcpu_read(v, VMCS_GUEST_RFLAGS), outcome));
 	v->exit.insn_length = 3; /* VMLAUNCH and VMRESUME */

@@ -37,7 +37,4 @@ bool nested_exception_to_l1(struct vcpu *v, u32 info, u32 error_code);
  */
 void nested_exit(struct vcpu *v, const struct exit_record *r);
 
-/* Writes the current VMCS back to L1's region (VMCLEAR, VMPTRLD of another, VMXOFF). */
-void nested_write_back(struct vcpu *v);
-
 #endif

@@ -12,28 +12,52 @@
 #include "vmx/entry.h"
 #include "vmx/msr.h"
 
-struct field_value { enum vmcs_field field; u64 value; };
+struct field_value {
+	enum vmcs_field field;
+	u64 value;
+};
 
 /* SDM: volume 3A, "Processor State After Reset", table "IA-32 and Intel 64 Processor States". */
 #define RESET_DATA_SEGMENT(name) \
 	{VMCS_GUEST_##name##_SELECTOR, 0}, {VMCS_GUEST_##name##_BASE, 0}, \
-	{VMCS_GUEST_##name##_LIMIT, 0xffff}, {VMCS_GUEST_##name##_AR, 0x93}
+		{VMCS_GUEST_##name##_LIMIT, 0xffff}, \
+	{ \
+		VMCS_GUEST_##name##_AR, 0x93 \
+	}
 static const struct field_value reset_state[] = {
-	RESET_DATA_SEGMENT(ES), RESET_DATA_SEGMENT(SS), RESET_DATA_SEGMENT(DS),
-	RESET_DATA_SEGMENT(FS), RESET_DATA_SEGMENT(GS),
-	{VMCS_GUEST_CS_SELECTOR, 0xf000}, {VMCS_GUEST_CS_BASE, 0xffff0000},
-	{VMCS_GUEST_CS_LIMIT, 0xffff}, {VMCS_GUEST_CS_AR, 0x9b},
-	{VMCS_GUEST_LDTR_SELECTOR, 0}, {VMCS_GUEST_LDTR_BASE, 0},
-	{VMCS_GUEST_LDTR_LIMIT, 0xffff}, {VMCS_GUEST_LDTR_AR, 0x82},
-	{VMCS_GUEST_TR_SELECTOR, 0}, {VMCS_GUEST_TR_BASE, 0},
-	{VMCS_GUEST_TR_LIMIT, 0xffff}, {VMCS_GUEST_TR_AR, 0x8b},
-	{VMCS_GUEST_GDTR_BASE, 0}, {VMCS_GUEST_GDTR_LIMIT, 0xffff},
-	{VMCS_GUEST_IDTR_BASE, 0}, {VMCS_GUEST_IDTR_LIMIT, 0xffff},
-	{VMCS_GUEST_CR3, 0}, {VMCS_GUEST_DR7, DR7_INIT}, {VMCS_GUEST_RSP, 0},
-	{VMCS_GUEST_RIP, 0xfff0}, {VMCS_GUEST_RFLAGS, RFLAGS_FIXED1},
-	{VMCS_GUEST_INTERRUPTIBILITY, 0}, {VMCS_GUEST_ACTIVITY_STATE, ACTIVE},
-	{VMCS_GUEST_PENDING_DEBUG, 0}, {VMCS_GUEST_IA32_DEBUGCTL, 0},
-	{VMCS_GUEST_SYSENTER_CS, 0}, {VMCS_GUEST_SYSENTER_ESP, 0}, {VMCS_GUEST_SYSENTER_EIP, 0},
+	RESET_DATA_SEGMENT(ES),
+	RESET_DATA_SEGMENT(SS),
+	RESET_DATA_SEGMENT(DS),
+	RESET_DATA_SEGMENT(FS),
+	RESET_DATA_SEGMENT(GS),
+	{VMCS_GUEST_CS_SELECTOR, 0xf000},
+	{VMCS_GUEST_CS_BASE, 0xffff0000},
+	{VMCS_GUEST_CS_LIMIT, 0xffff},
+	{VMCS_GUEST_CS_AR, 0x9b},
+	{VMCS_GUEST_LDTR_SELECTOR, 0},
+	{VMCS_GUEST_LDTR_BASE, 0},
+	{VMCS_GUEST_LDTR_LIMIT, 0xffff},
+	{VMCS_GUEST_LDTR_AR, 0x82},
+	{VMCS_GUEST_TR_SELECTOR, 0},
+	{VMCS_GUEST_TR_BASE, 0},
+	{VMCS_GUEST_TR_LIMIT, 0xffff},
+	{VMCS_GUEST_TR_AR, 0x8b},
+	{VMCS_GUEST_GDTR_BASE, 0},
+	{VMCS_GUEST_GDTR_LIMIT, 0xffff},
+	{VMCS_GUEST_IDTR_BASE, 0},
+	{VMCS_GUEST_IDTR_LIMIT, 0xffff},
+	{VMCS_GUEST_CR3, 0},
+	{VMCS_GUEST_DR7, DR7_INIT},
+	{VMCS_GUEST_RSP, 0},
+	{VMCS_GUEST_RIP, 0xfff0},
+	{VMCS_GUEST_RFLAGS, RFLAGS_FIXED1},
+	{VMCS_GUEST_INTERRUPTIBILITY, 0},
+	{VMCS_GUEST_ACTIVITY_STATE, ACTIVE},
+	{VMCS_GUEST_PENDING_DEBUG, 0},
+	{VMCS_GUEST_IA32_DEBUGCTL, 0},
+	{VMCS_GUEST_SYSENTER_CS, 0},
+	{VMCS_GUEST_SYSENTER_ESP, 0},
+	{VMCS_GUEST_SYSENTER_EIP, 0},
 	{VMCS_GUEST_IA32_EFER, 0},
 	{VMCS_ENTRY_INTERRUPTION_INFO, 0},
 };
@@ -85,18 +109,21 @@ static void write_controls(struct vcpu *v)
 	u8 *io_bitmaps[2] = {page_alloc_must(m), page_alloc_must(m)};
 
 	vcpu_write(v, VMCS_PIN_CONTROLS, control(m, PIN, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS));
-	vcpu_write(v, VMCS_PROC_CONTROLS,
-		   control(m, PROC, PROC_USE_MSR_BITMAPS | PROC_USE_IO_BITMAPS | PROC_ACTIVATE_SECONDARY));
+	vcpu_write(
+		v, VMCS_PROC_CONTROLS,
+		control(m, PROC, PROC_USE_MSR_BITMAPS | PROC_USE_IO_BITMAPS | PROC_ACTIVATE_SECONDARY));
 	vcpu_write(v, VMCS_PROC2_CONTROLS,
-		   control(m, PROC2, PROC2_ENABLE_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_ENABLE_VPID |
-				     PROC2_ENABLE_RDTSCP | PROC2_ENABLE_INVPCID | PROC2_ENABLE_XSAVES |
-				     PROC2_ENABLE_USER_WAIT));
+		   control(m, PROC2,
+			   PROC2_ENABLE_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_ENABLE_VPID |
+				   PROC2_ENABLE_RDTSCP | PROC2_ENABLE_INVPCID | PROC2_ENABLE_XSAVES |
+				   PROC2_ENABLE_USER_WAIT));
 	vcpu_write(v, VMCS_EXIT_CONTROLS,
-		   control(m, EXIT, EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS |
-				    EXIT_SAVE_IA32_PAT | EXIT_LOAD_IA32_PAT | EXIT_SAVE_IA32_EFER |
-				    EXIT_LOAD_IA32_EFER));
+		   control(m, EXIT,
+			   EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_IA32_PAT |
+				   EXIT_LOAD_IA32_PAT | EXIT_SAVE_IA32_EFER | EXIT_LOAD_IA32_EFER));
 	vcpu_write(v, VMCS_ENTRY_CONTROLS,
-		   control(m, ENTRY, ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_IA32_PAT | ENTRY_LOAD_IA32_EFER));
+		   control(m, ENTRY,
+			   ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_IA32_PAT | ENTRY_LOAD_IA32_EFER));
 	io_bitmaps[0][0x64 / 8] |= 1 << (0x64 % 8); /* the ways to reset the machine: vmm/exits.c */
 	io_bitmaps[0][0x92 / 8] |= 1 << (0x92 % 8);
 	io_bitmaps[0][0xcf9 / 8] |= 1 << (0xcf9 % 8);
@@ -114,6 +141,10 @@ static void write_controls(struct vcpu *v)
 		   m->hw.cr4_fixed0 | CR4_VMXE | (m->hw.cr4_fixed1 & ~m->l1.cr4_fixed1));
 	if (caps_has(&m->hw, CI_PROC2_ENABLE_XSAVES))
 		vcpu_write(v, VMCS_XSS_EXITING_BITMAP, 0);
+	if (v->vmcs12.shadowing) {
+		vcpu_write(v, VMCS_VMREAD_BITMAP, l0_pa(m, v->vmcs12.vmread_bitmap).v);
+		vcpu_write(v, VMCS_VMWRITE_BITMAP, l0_pa(m, v->vmcs12.vmwrite_bitmap).v);
+	}
 }
 
 /* Both VMCSs: L0 as hardware finds it again after an exit. HOST_RSP is set at each entry. */
@@ -126,19 +157,30 @@ static void write_host_state(struct vcpu *v)
 	cpu_sidt(&idtr);
 	memcpy(tss, (const void *)(gdtr.base + SEL_TSS), sizeof(tss));
 	const struct field_value host[] = {
-		{VMCS_HOST_CR0, cpu_read_cr0()}, {VMCS_HOST_CR3, cpu_read_cr3()},
-		{VMCS_HOST_CR4, cpu_read_cr4()}, {VMCS_HOST_CS_SELECTOR, SEL_CODE},
-		{VMCS_HOST_SS_SELECTOR, SEL_DATA}, {VMCS_HOST_DS_SELECTOR, SEL_DATA},
-		{VMCS_HOST_ES_SELECTOR, SEL_DATA}, {VMCS_HOST_FS_SELECTOR, 0},
-		{VMCS_HOST_GS_SELECTOR, 0}, {VMCS_HOST_TR_SELECTOR, SEL_TSS},
+		{VMCS_HOST_CR0, cpu_read_cr0()},
+		{VMCS_HOST_CR3, cpu_read_cr3()},
+		{VMCS_HOST_CR4, cpu_read_cr4()},
+		{VMCS_HOST_CS_SELECTOR, SEL_CODE},
+		{VMCS_HOST_SS_SELECTOR, SEL_DATA},
+		{VMCS_HOST_DS_SELECTOR, SEL_DATA},
+		{VMCS_HOST_ES_SELECTOR, SEL_DATA},
+		{VMCS_HOST_FS_SELECTOR, 0},
+		{VMCS_HOST_GS_SELECTOR, 0},
+		{VMCS_HOST_TR_SELECTOR, SEL_TSS},
 		{VMCS_HOST_TR_BASE, (tss[0] >> 16 & 0xffffff) | (tss[0] >> 56) << 24 | tss[1] << 32},
-		{VMCS_HOST_GDTR_BASE, gdtr.base}, {VMCS_HOST_IDTR_BASE, idtr.base},
-		{VMCS_HOST_FS_BASE, 0}, {VMCS_HOST_GS_BASE, 0}, {VMCS_HOST_SYSENTER_CS, 0},
-		{VMCS_HOST_SYSENTER_ESP, 0}, {VMCS_HOST_SYSENTER_EIP, 0},
+		{VMCS_HOST_GDTR_BASE, gdtr.base},
+		{VMCS_HOST_IDTR_BASE, idtr.base},
+		{VMCS_HOST_FS_BASE, 0},
+		{VMCS_HOST_GS_BASE, 0},
+		{VMCS_HOST_SYSENTER_CS, 0},
+		{VMCS_HOST_SYSENTER_ESP, 0},
+		{VMCS_HOST_SYSENTER_EIP, 0},
 		{VMCS_HOST_IA32_EFER, cpu_rdmsr(MSR_IA32_EFER)},
 		{VMCS_HOST_IA32_PAT, cpu_rdmsr(MSR_IA32_PAT)},
-		{VMCS_HOST_RIP, (u64)entry_vm_exit}, {VMCS_VMCS_LINK_POINTER, NO_VMCS},
-		{VMCS_EXIT_MSR_STORE_COUNT, 0}, {VMCS_EXIT_MSR_LOAD_COUNT, 0},
+		{VMCS_HOST_RIP, (u64)entry_vm_exit},
+		{VMCS_VMCS_LINK_POINTER, NO_VMCS},
+		{VMCS_EXIT_MSR_STORE_COUNT, 0},
+		{VMCS_EXIT_MSR_LOAD_COUNT, 0},
 		{VMCS_ENTRY_MSR_LOAD_COUNT, 0},
 	};
 	write_all(v, host, ARRAY_LEN(host));
@@ -190,7 +232,8 @@ void vcpu_skip(struct vcpu *v)
 		rip &= 0xffffffff;
 	vcpu_write(v, VMCS_GUEST_RIP, rip);
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
-		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(u64)(BLOCKING_STI | BLOCKING_MOV_SS));
+		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
+			   blocking & ~(u64)(BLOCKING_STI | BLOCKING_MOV_SS));
 	if ((vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
 	    !(vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF))
 		vcpu_write(v, VMCS_GUEST_PENDING_DEBUG, vcpu_read(v, VMCS_GUEST_PENDING_DEBUG) | DR6_BS);
@@ -230,9 +273,10 @@ void vcpu_report(struct vcpu *v)
 	log_urgent("  cr0 %lx cr3 %lx cr4 %lx efer %lx", vcpu_read(v, VMCS_GUEST_CR0),
 		   vcpu_read(v, VMCS_GUEST_CR3), vcpu_read(v, VMCS_GUEST_CR4),
 		   vcpu_read(v, VMCS_GUEST_IA32_EFER));
-	log_urgent("  cs %lx base %lx ar %lx, idtr base %lx limit %lx", vcpu_read(v, VMCS_GUEST_CS_SELECTOR),
-		   vcpu_read(v, VMCS_GUEST_CS_BASE), vcpu_read(v, VMCS_GUEST_CS_AR),
-		   vcpu_read(v, VMCS_GUEST_IDTR_BASE), vcpu_read(v, VMCS_GUEST_IDTR_LIMIT));
+	log_urgent("  cs %lx base %lx ar %lx, idtr base %lx limit %lx",
+		   vcpu_read(v, VMCS_GUEST_CS_SELECTOR), vcpu_read(v, VMCS_GUEST_CS_BASE),
+		   vcpu_read(v, VMCS_GUEST_CS_AR), vcpu_read(v, VMCS_GUEST_IDTR_BASE),
+		   vcpu_read(v, VMCS_GUEST_IDTR_LIMIT));
 	log_urgent("  vectoring %x error %x, intr %x error %x", v->exit.vectoring_info,
 		   v->exit.vectoring_error_code, v->exit.intr_info, v->exit.intr_error_code);
 }

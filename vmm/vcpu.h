@@ -48,9 +48,32 @@ struct events {
 	bool trace; /* trace=events: each decision is a line of the log */
 };
 
+/* Fields in the order in which they were added. */
+#define FIELD_LIST_MAX 40
+struct field_list {
+	u8 field[FIELD_LIST_MAX];
+	unsigned count;
+	struct field_set set;
+};
+
+/* The current VMCS of L1, beside v12 itself: vmm/vmcs12.h. */
+struct vmcs12_state {
+	bool shadowing; /* hardware's VMCS shadowing is used for L1 */
+	bool in_vmcs02; /* vmcs02 was made from this VMCS: it differs in .dirty alone */
+	struct field_set stale; /* the value is in vmcs02 */
+	struct field_set dirty; /* changed since vmcs02 was made */
+	struct field_set unseen; /* the shadow VMCS has an old value */
+	struct field_list read, written; /* what L1 reads after exits, and writes before entries */
+	u16 age; /* entries since the lists were begun */
+	u16 read_at[FI_COUNT], written_at[FI_COUNT]; /* .age + 1 then; 0: not since */
+	u8 *vmread_bitmap, *vmwrite_bitmap;
+};
+
 #define EPT02_SLOTS 8
 struct ept02 {
-	struct { u64 eptp12, *root, used; } slot[EPT02_SLOTS];
+	struct {
+		u64 eptp12, *root, used;
+	} slot[EPT02_SLOTS];
 	u64 clock;
 };
 
@@ -58,14 +81,22 @@ struct vcpu {
 	u64 gpr[GPR_COUNT]; /* of L1 or L2, whichever runs; RSP's slot is not used */
 	struct machine *machine;
 	struct vmcs *loaded;
-	struct vmcs vmcs01, vmcs02;
+	struct vmcs vmcs01, vmcs02, shadow;
 	struct exit_info exit;
 	struct events events;
 	struct step step;
 	struct nested nested;
-	struct vmcs_image vmcs02_image; /* what vmcs02 holds, field by field */
+	struct vmcs12_state vmcs12;
+	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
+	struct field_set saved,
+		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
+	struct field_set information; /* the exit-information fields that exits write */
+	struct field_set existing; /* on this processor */
+	struct field_set image_fields, copied_fields,
+		host_fields; /* of vmcs02_image, and vmcs12's host state */
 	struct ept02 ept02;
 	u64 *msr_bitmap02; /* L1's bitmap for L2, and L0's intercepts: one page */
+	u16 vpid02; /* VPID in vmcs02 */
 	u16 last_vpid12; /* whose translations VPID02 holds */
 };
 
@@ -102,7 +133,8 @@ void vcpu_fault(struct vcpu *v, enum vector vector, u32 error_code);
 bool vcpu_fault_has_error_code(enum vector vector);
 
 /* Ends L1 as the machine would: reports its state, then shuts the processor down. */
-void __attribute__((noreturn, format(printf, 2, 3))) vcpu_shutdown(struct vcpu *v, const char *format, ...);
+void __attribute__((noreturn, format(printf, 2, 3)))
+vcpu_shutdown(struct vcpu *v, const char *format, ...);
 void vcpu_report(struct vcpu *v); /* the loaded guest's state, to the log */
 
 #endif

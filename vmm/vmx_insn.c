@@ -7,6 +7,7 @@
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
 #include "vmm/nested_run.h"
+#include "vmm/vmcs12.h"
 #include "vmm/walk.h"
 #include "vmx/assert.h"
 
@@ -27,8 +28,7 @@ static struct insn_cpu gather_cpu(const struct vcpu *v)
 
 static bool long_mode(const struct vcpu *v)
 {
-	return (vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA) &&
-	       (vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L);
+	return (vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA) && (vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L);
 }
 
 /* The linear address of the memory operand, or false with the fault raised. */
@@ -88,7 +88,8 @@ static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
 		return o;
 	if (!read_operand(v, &pointer, 8))
 		return FAULTED;
-	o = insn_vmxon_region(cpu->caps, pointer, l1mem_read32(v->machine, (l1pa_t){pointer & PAGE_MASK}));
+	o = insn_vmxon_region(cpu->caps, pointer,
+			      l1mem_read32(v->machine, (l1pa_t){pointer & PAGE_MASK}));
 	if (o.kind != INSN_GO_ON)
 		return o;
 	n->vmxon = true;
@@ -103,9 +104,9 @@ static struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
 	struct nested *n = &v->nested;
 
 	(void)cpu;
-	nested_write_back(v);
+	vmcs12_unload(v);
 	n->vmxon = false;
-	n->current = n->vmxon_pointer = NO_VMCS;
+	n->vmxon_pointer = NO_VMCS;
 	cr_update_masks(v);
 	return INSN_OK;
 }
@@ -121,23 +122,11 @@ static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu
 	struct insn_outcome o = insn_vmclear(n, cpu->caps, pointer);
 	if (o.kind != INSN_GO_ON)
 		return o;
-	if (pointer == n->current) {
-		nested_write_back(v);
-		n->current = NO_VMCS;
-	}
+	if (pointer == n->current)
+		vmcs12_unload(v);
 	l1mem_write(v->machine, (l1pa_t){pointer + offsetof(struct vmcs12, launch)}, &launch,
 		    sizeof(launch));
 	return o;
-}
-
-/* Fields wider than their width can only come from a region that L1 wrote itself. */
-static void load_region(struct vcpu *v, u64 pointer)
-{
-	struct vmcs12 *v12 = v->nested.v12;
-
-	l1mem_read(v->machine, (l1pa_t){pointer}, v12, sizeof(*v12));
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		v12->f[i] &= field_value_mask((enum field_width)field_info[i].width);
 }
 
 static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu)
@@ -153,9 +142,8 @@ static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu
 	o = insn_vmptrld_revision(cpu->caps, l1mem_read32(v->machine, (l1pa_t){pointer}));
 	if (o.kind != INSN_GO_ON || pointer == n->current)
 		return o;
-	nested_write_back(v);
-	load_region(v, pointer);
-	n->current = pointer;
+	vmcs12_unload(v);
+	vmcs12_load(v, pointer);
 	return o;
 }
 
@@ -173,7 +161,7 @@ static struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
 
 	if (o.kind != INSN_GO_ON)
 		return o;
-	u64 value = insn_field_get(v->nested.v12, field);
+	u64 value = insn_field_read(vmcs12_read(v, field.index), field);
 	if (OPERAND_IS_REGISTER(info))
 		vcpu_set_gpr(v, OPERAND_REGISTER(info), long_mode(v) ? value : value & 0xffffffff);
 	else if (!write_operand(v, &value, long_mode(v) ? 8 : 4))
@@ -194,13 +182,18 @@ static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu
 	else if (!read_operand(v, &value, long_mode(v) ? 8 : 4))
 		return FAULTED;
 	struct insn_outcome o = insn_vmwrite(&v->nested, cpu->caps, register2(v), &field);
-	if (o.kind == INSN_GO_ON)
-		insn_field_set(v->nested.v12, field, long_mode(v) ? value : value & 0xffffffff);
+	if (o.kind == INSN_GO_ON) {
+		value = long_mode(v) ? value : value & 0xffffffff;
+		vmcs12_write(v, field.index,
+			     insn_field_written(vmcs12_read(v, field.index), field, value));
+	}
 	return o;
 }
 
 static struct insn_outcome do_entry(struct vcpu *v, const struct insn_cpu *cpu)
 {
+	if (v->nested.current != NO_VMCS)
+		vmcs12_take(v);
 	struct insn_outcome o = insn_entry(&v->nested, cpu, v->exit.reason == EXIT_REASON_VMLAUNCH);
 	return o.kind == INSN_GO_ON ? nested_enter(v) : o;
 }
@@ -243,18 +236,29 @@ static struct insn_outcome do_invvpid(struct vcpu *v, const struct insn_cpu *cpu
 static struct insn_outcome dispatch(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	switch (v->exit.reason) {
-	case EXIT_REASON_VMXON: return do_vmxon(v, cpu);
-	case EXIT_REASON_VMXOFF: return do_vmxoff(v, cpu);
-	case EXIT_REASON_VMCLEAR: return do_vmclear(v, cpu);
-	case EXIT_REASON_VMPTRLD: return do_vmptrld(v, cpu);
-	case EXIT_REASON_VMPTRST: return do_vmptrst(v, cpu);
-	case EXIT_REASON_VMREAD: return do_vmread(v, cpu);
-	case EXIT_REASON_VMWRITE: return do_vmwrite(v, cpu);
+	case EXIT_REASON_VMXON:
+		return do_vmxon(v, cpu);
+	case EXIT_REASON_VMXOFF:
+		return do_vmxoff(v, cpu);
+	case EXIT_REASON_VMCLEAR:
+		return do_vmclear(v, cpu);
+	case EXIT_REASON_VMPTRLD:
+		return do_vmptrld(v, cpu);
+	case EXIT_REASON_VMPTRST:
+		return do_vmptrst(v, cpu);
+	case EXIT_REASON_VMREAD:
+		return do_vmread(v, cpu);
+	case EXIT_REASON_VMWRITE:
+		return do_vmwrite(v, cpu);
 	case EXIT_REASON_VMLAUNCH:
-	case EXIT_REASON_VMRESUME: return do_entry(v, cpu);
-	case EXIT_REASON_INVEPT: return do_invept(v, cpu);
-	case EXIT_REASON_INVVPID: return do_invvpid(v, cpu);
-	default: PANIC("exit reason %u is no VMX instruction", v->exit.reason);
+	case EXIT_REASON_VMRESUME:
+		return do_entry(v, cpu);
+	case EXIT_REASON_INVEPT:
+		return do_invept(v, cpu);
+	case EXIT_REASON_INVVPID:
+		return do_invvpid(v, cpu);
+	default:
+		PANIC("exit reason %u is no VMX instruction", v->exit.reason);
 	}
 }
 
@@ -263,8 +267,11 @@ static void finish(struct vcpu *v, struct insn_outcome o)
 {
 	struct nested *n = &v->nested;
 
-	if (o.kind == INSN_FAIL && n->current != NO_VMCS)
+	if (o.kind == INSN_FAIL && n->current != NO_VMCS) {
 		n->v12->vm_instruction_error = o.error;
+		vmcs12_changed(v, FI_VM_INSTRUCTION_ERROR);
+		vmcs12_give(v);
+	}
 	vcpu_write(v, VMCS_GUEST_RFLAGS, insn_flags(n, vcpu_read(v, VMCS_GUEST_RFLAGS), o));
 	vcpu_skip(v);
 }

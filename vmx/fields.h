@@ -52,4 +52,58 @@ static inline u64 field_value_mask(enum field_width width)
 	return width == W16 ? 0xfffful : width == W32 ? 0xfffffffful : ~0ul;
 }
 
+/* A set of fields, by dense index. */
+#define FIELD_WORDS ((FI_COUNT + 63) / 64)
+struct field_set {
+	u64 w[FIELD_WORDS];
+};
+
+static inline bool field_set_has(const struct field_set *s, enum field_index i)
+{
+	return s->w[i / 64] >> (i % 64) & 1;
+}
+
+static inline void field_set_add(struct field_set *s, enum field_index i)
+{
+	s->w[i / 64] |= 1ul << (i % 64);
+}
+
+static inline void field_set_remove(struct field_set *s, enum field_index i)
+{
+	s->w[i / 64] &= ~(1ul << (i % 64));
+}
+
+static inline void field_set_add_all(struct field_set *s, const struct field_set *more)
+{
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		s->w[w] |= more->w[w];
+}
+
+static inline void field_set_remove_all(struct field_set *s, const struct field_set *gone)
+{
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		s->w[w] &= ~gone->w[w];
+}
+
+static inline bool field_set_meets(const struct field_set *a, const struct field_set *b)
+{
+	u64 common = 0;
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		common |= a->w[w] & b->w[w];
+	return common;
+}
+
+/* Takes the lowest member out; FIELD_NONE where there is none. */
+static inline int field_set_take(struct field_set *s)
+{
+	for (unsigned w = 0; w < FIELD_WORDS; w++) {
+		if (!s->w[w])
+			continue;
+		unsigned bit = (unsigned)__builtin_ctzl(s->w[w]);
+		s->w[w] &= s->w[w] - 1;
+		return (int)(64 * w + bit);
+	}
+	return FIELD_NONE;
+}
+
 #endif

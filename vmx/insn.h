@@ -24,21 +24,19 @@ VMX_POINTER_INSN(vmclear)
 VMX_POINTER_INSN(vmptrld)
 #undef VMX_POINTER_INSN
 
+/* Success alone, which is all that anyone asks of these two: neither CF nor ZF. */
 static inline enum vmx_result hw_vmread(u64 encoding, u64 *value)
 {
-	bool cf, zf;
-	__asm__ volatile("vmread %3, %2" : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value) : "r"(encoding));
-	return VMX_RESULT(cf, zf);
+	bool failed;
+	__asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "=r"(*value) : "r"(encoding));
+	return failed ? VMX_FAIL_VALID : VMX_SUCCEED;
 }
 
 static inline enum vmx_result hw_vmwrite(u64 encoding, u64 value)
 {
-	bool cf, zf;
-	__asm__ volatile("vmwrite %2, %3"
-			 : "=@ccc"(cf), "=@ccz"(zf)
-			 : "r"(value), "r"(encoding)
-			 : "memory");
-	return VMX_RESULT(cf, zf);
+	bool failed;
+	__asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(encoding) : "memory");
+	return failed ? VMX_FAIL_VALID : VMX_SUCCEED;
 }
 
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_GLOBAL = 2 };

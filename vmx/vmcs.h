@@ -23,8 +23,27 @@ void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t 
 /* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
 void vmcs_load(struct vmcs *vmcs);
 
+/* What went wrong in an access: stops L0. */
+void __attribute__((noreturn, cold)) vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field);
+void __attribute__((noreturn, cold)) vmcs_refused(const struct vmcs *vmcs, enum vmcs_field field);
+
 /* Require `vmcs` loaded. Stop L0 where the processor refuses the field: callers know what exists. */
-u64 vmcs_read(const struct vmcs *vmcs, enum vmcs_field field);
-void vmcs_write(struct vmcs *vmcs, enum vmcs_field field, u64 value);
+static inline u64 vmcs_read(const struct vmcs *vmcs, enum vmcs_field field)
+{
+	u64 value;
+	if (*vmcs->loaded != vmcs)
+		vmcs_not_loaded(vmcs, field);
+	if (hw_vmread(field, &value) != VMX_SUCCEED)
+		vmcs_refused(vmcs, field);
+	return value;
+}
+
+static inline void vmcs_write(struct vmcs *vmcs, enum vmcs_field field, u64 value)
+{
+	if (*vmcs->loaded != vmcs)
+		vmcs_not_loaded(vmcs, field);
+	if (hw_vmwrite(field, value) != VMX_SUCCEED)
+		vmcs_refused(vmcs, field);
+}
 
 #endif

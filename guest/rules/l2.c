@@ -48,7 +48,9 @@ static u32 info_mask(const struct l2_row *row)
 /* The bits of the qualification that are defined: those of the address size. */
 static u64 displacement_mask(const struct l2_row *row)
 {
-	if (!row->info || (row->info & REGISTER_FORM) || (row->info & ADDRESS_64))
+	if (row->info & REGISTER_FORM) /* SDM: 0. Bochs 2.7: whatever its decoder left there */
+		return 0;
+	if (!row->info || (row->info & ADDRESS_64))
 		return ~0ull;
 	return row->info & ADDRESS_32 ? 0xffffffff : 0xffff;
 }

@@ -1,6 +1,7 @@
 /* vmcs02 from vmcs12. */
 #include "entry.h"
 #include "machine.h"
+#include "nested/exit.h"
 #include "nested/merge.h"
 
 #define POISON 0xa5a5a5a5a5a5a5a5ull
@@ -361,4 +362,77 @@ TEST(merge_exceptions)
 	EXPECT_EQ(m.out.f[FI_PFEC_MASK], 0x1f);
 	EXPECT_EQ(m.out.f[FI_PFEC_MATCH], 0x11);
 	EXPECT_EQ(m.out.f[FI_PREEMPTION_TIMER_VALUE], 1000);
+}
+
+/* --- what an entry must load again. SDM: "Saving Guest State", "Loading Guest State" --- */
+
+static struct field_set reloaded_after(const struct vmcs12 *v)
+{
+	struct field_set saved, reloaded;
+
+	exit_saved_fields(&saved, v);
+	merge_reloaded_fields(&reloaded, &saved, v);
+	return reloaded;
+}
+
+/* A register that an exit saves and the entry loads is left alone; else vmcs12's, or L1's, is loaded. */
+TEST(merge_reloads_what_is_not_saved_and_loaded)
+{
+	static const struct {
+		u32 save, load;
+		enum field_index field[2];
+	} cases[] = {
+		{EXIT_SAVE_DEBUG_CONTROLS,
+		 ENTRY_LOAD_DEBUG_CONTROLS,
+		 {FI_GUEST_DR7, FI_GUEST_IA32_DEBUGCTL}},
+		{EXIT_SAVE_IA32_PAT, ENTRY_LOAD_IA32_PAT, {FI_GUEST_IA32_PAT, FI_GUEST_IA32_PAT}},
+		{EXIT_SAVE_IA32_EFER, ENTRY_LOAD_IA32_EFER, {FI_GUEST_IA32_EFER, FI_GUEST_IA32_EFER}},
+	};
+	struct merge m;
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		for (unsigned both = 0; both < 4; both++) {
+			init(&m);
+			m.e.v.exit_controls &= ~(u64)cases[i].save;
+			m.e.v.entry_controls &= ~(u64)cases[i].load;
+			m.e.v.exit_controls |= both & 1 ? cases[i].save : 0;
+			m.e.v.entry_controls |= both & 2 ? cases[i].load : 0;
+			struct field_set r = reloaded_after(&m.e.v);
+			EXPECT_EQ(field_set_has(&r, cases[i].field[0]), both != 3);
+			EXPECT_EQ(field_set_has(&r, cases[i].field[1]), both != 3);
+			EXPECT(!field_set_has(&r, FI_GUEST_RIP));
+		}
+	}
+}
+
+TEST(merge_reloads_the_timer)
+{
+	struct merge m;
+
+	init(&m);
+	m.e.v.pin_controls &= ~(u64)PIN_ACTIVATE_PREEMPTION_TIMER;
+	m.e.v.exit_controls &= ~(u64)EXIT_SAVE_PREEMPTION_TIMER;
+	struct field_set r = reloaded_after(&m.e.v);
+	EXPECT(!field_set_has(&r, FI_PREEMPTION_TIMER_VALUE));
+	m.e.v.pin_controls |= PIN_ACTIVATE_PREEMPTION_TIMER;
+	r = reloaded_after(&m.e.v);
+	EXPECT(field_set_has(&r, FI_PREEMPTION_TIMER_VALUE));
+	m.e.v.exit_controls |= EXIT_SAVE_PREEMPTION_TIMER;
+	r = reloaded_after(&m.e.v);
+	EXPECT(!field_set_has(&r, FI_PREEMPTION_TIMER_VALUE));
+}
+
+/* Without EPT12 an entry reads the PDPTEs from memory. */
+TEST(merge_reloads_pdptes_without_ept)
+{
+	struct merge m;
+
+	init(&m);
+	m.e.v.proc_controls |= PROC_ACTIVATE_SECONDARY;
+	for (unsigned ept = 0; ept <= 1; ept++) {
+		m.e.v.proc2_controls = ept ? PROC2_ENABLE_EPT : 0;
+		struct field_set r = reloaded_after(&m.e.v);
+		for (unsigned i = 0; i < 4; i++)
+			EXPECT_EQ(field_set_has(&r, FI_GUEST_PDPTE0 + i), !ept);
+	}
 }

@@ -1,0 +1,210 @@
+#include "vmm/vmcs02.h"
+
+#include "nested/exit.h"
+#include "vmm/ept01.h"
+#include "vmm/ept02.h"
+#include "vmm/event.h"
+#include "vmm/l1mem.h"
+#include "vmm/lib.h"
+
+static bool in_image(const struct vcpu *v, enum field_index i)
+{
+	u8 merge = field_info[i].merge;
+	return (merge == COPY || merge == MERGE || merge == XLATE) && caps_has_field(&v->machine->hw, i);
+}
+
+void vmcs02_init(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+
+	v->msr_bitmap02 = page_alloc_must(m);
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		if (field_info[i].group == HOST)
+			field_set_add(&v->host_fields, i);
+		if (caps_has_field(&m->hw, i))
+			field_set_add(&v->existing, i);
+		if (!in_image(v, i))
+			continue;
+		field_set_add(&v->image_fields, i);
+		if (field_info[i].merge == COPY)
+			field_set_add(&v->copied_fields, i);
+		vcpu_write(v, field_info[i].encoding, 0);
+	}
+	vcpu_write(v, VMCS_VPID, VPID02);
+	v->vpid02 = VPID02;
+	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(m, v->msr_bitmap02).v);
+}
+
+/* --- what L1 named by an address --- */
+
+/* L1's bitmap and what L0 itself must see. */
+static void merge_msr_bitmap(struct vcpu *v)
+{
+	const struct machine *m = v->machine;
+	const u64 *l1, *l0 = l0_va(m, m->msr_bitmap);
+
+	if (!(v->nested.v12->proc_controls & PROC_USE_MSR_BITMAPS))
+		return;
+	l1 = l1mem_page(m, (l1pa_t){v->nested.v12->msr_bitmap});
+	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+		v->msr_bitmap02[i] = l1 ? l1[i] | l0[i] : ~0ul;
+}
+
+/* Addresses that L1 chose, as hardware may use them. */
+static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
+{
+	const struct machine *m = v->machine;
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	image->f[FI_IO_BITMAP_A] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_a}).v;
+	image->f[FI_IO_BITMAP_B] = l1mem_hpa(m, (l1pa_t){v12->io_bitmap_b}).v;
+	image->f[FI_VIRTUAL_APIC_ADDRESS] = l1mem_hpa_writable(m, (l1pa_t){v12->virtual_apic_address}).v;
+	image->f[FI_APIC_ACCESS_ADDRESS] = l1mem_hpa(m, (l1pa_t){v12->apic_access_address}).v;
+}
+
+/* What hardware wrote last time to a virtual-APIC page where L0 lives is gone. */
+static void clear_sink(const struct vcpu *v)
+{
+	const struct machine *m = v->machine;
+	if (l0_owns(m, v->nested.v12->virtual_apic_address))
+		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
+}
+
+void vmcs02_flush_without_vpid(const struct vcpu *v)
+{
+	if (!v12_proc2(v->nested.v12, PROC2_ENABLE_VPID))
+		hw_invvpid(INVVPID_SINGLE, VPID01, 0);
+}
+
+/* A guest without a VPID shares the one of L1: a transition flushes both. Others have VPID02 in turn. */
+static void set_vpid(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+	bool vpid12 = v12_proc2(v12, PROC2_ENABLE_VPID);
+	u16 vpid = vpid12 ? VPID02 : VPID01;
+
+	if (vpid != v->vpid02)
+		vcpu_write(v, VMCS_VPID, vpid);
+	v->vpid02 = vpid;
+	if (vpid12 && v12->vpid != v->last_vpid12) {
+		hw_invvpid(INVVPID_SINGLE, VPID02, 0);
+		v->last_vpid12 = (u16)v12->vpid;
+	}
+}
+
+static void set_ept_pointer(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+	bool ept12 = v12_proc2(v12, PROC2_ENABLE_EPT);
+
+	vcpu_write(v, VMCS_EPT_POINTER,
+		   ept12 ? ept02_pointer(v, v12->ept_pointer) : v->machine->ept01.eptp);
+	if (!ept12 && v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
+		ept01_split(v->machine, (l1pa_t){v12->apic_access_address}); /* must be a 4 KiB page */
+}
+
+/* --- the fields --- */
+
+static struct merge_in gather(const struct vcpu *v, const u64 pdpte[4])
+{
+	struct merge_in in = {
+		.v = v->nested.v12,
+		.hw = &v->machine->hw,
+		.l1_efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
+		.l1_pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
+		.l1_dr7 = vcpu_read(v, VMCS_GUEST_DR7),
+		.l1_debugctl = vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL),
+	};
+	memcpy(in.pdpte, pdpte, sizeof(in.pdpte));
+	return in;
+}
+
+/* From vmcs01 to vmcs02; what L1 injects is in flight from here on. */
+static void switch_over(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	event_enter_l2(v);
+	if (v12->entry_interruption_info & INTR_VALID)
+		event_put_in_flight(v, (u32)v12->entry_interruption_info,
+				    (u32)v12->entry_exception_error_code,
+				    (u32)v12->entry_instruction_length);
+	vmcs_load(&v->vmcs02);
+	v->nested.in_l2 = true;
+}
+
+static void write_fields(struct vcpu *v, struct field_set fields, const u64 *value)
+{
+	for (int i; (i = field_set_take(&fields)) != FIELD_NONE;)
+		vcpu_write(v, field_info[i].encoding, value[i]);
+}
+
+void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
+{
+	struct merge_in in = gather(v, pdpte);
+
+	merge_vmcs02(&v->vmcs02_image, &in);
+	translate_addresses(v, &v->vmcs02_image);
+	clear_sink(v);
+	merge_msr_bitmap(v);
+	exit_saved_fields(&v->saved, in.v);
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		v->saved.w[w] &= v->existing.w[w];
+	merge_reloaded_fields(&v->reloaded, &v->saved, in.v);
+	switch_over(v);
+	write_fields(v, v->image_fields, v->vmcs02_image.f);
+	set_ept_pointer(v);
+	set_vpid(v);
+	vmcs02_flush_without_vpid(v);
+	v->vmcs12.in_vmcs02 = true;
+	memset(&v->vmcs12.dirty, 0, sizeof(v->vmcs12.dirty));
+}
+
+static bool injects_nmi(const struct vmcs12 *v12)
+{
+	u32 info = (u32)v12->entry_interruption_info;
+	return (info & INTR_VALID) && INTR_TYPE(info) == INTR_NMI;
+}
+
+/* Fields of L1's that vmcs02 does not have, and that nothing but the entry or the exit itself reads. */
+static const enum field_index without_vmcs02[] = {
+	FI_ENTRY_INTERRUPTION_INFO, FI_ENTRY_EXCEPTION_ERROR_CODE, FI_ENTRY_INSTRUCTION_LENGTH,
+	FI_ENTRY_MSR_LOAD_ADDR,     FI_ENTRY_MSR_LOAD_COUNT,       FI_EXIT_MSR_STORE_ADDR,
+	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,         FI_EXIT_MSR_LOAD_COUNT,
+};
+
+bool vmcs02_is_close(const struct vcpu *v)
+{
+	struct field_set far = v->vmcs12.dirty;
+
+	if (!v->vmcs12.in_vmcs02 || injects_nmi(v->nested.v12))
+		return false;
+	field_set_remove_all(&far, &v->copied_fields);
+	field_set_remove_all(&far, &v->reloaded);
+	for (unsigned i = 0; i < ARRAY_LEN(without_vmcs02); i++)
+		field_set_remove(&far, without_vmcs02[i]);
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		if (far.w[w] & ~v->host_fields.w[w])
+			return false;
+	return true;
+}
+
+void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
+{
+	struct vmcs12_state *s = &v->vmcs12;
+	struct field_set copied = s->dirty, reloaded = v->reloaded;
+
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		copied.w[w] &= v->copied_fields.w[w];
+	if (field_set_meets(&reloaded, &v->image_fields)) {
+		struct merge_in in = gather(v, pdpte);
+		merge_reloaded(&v->vmcs02_image, &in);
+	}
+	clear_sink(v);
+	merge_msr_bitmap(v);
+	switch_over(v);
+	write_fields(v, copied, v->nested.v12->f);
+	write_fields(v, reloaded, v->vmcs02_image.f);
+	vmcs02_flush_without_vpid(v);
+	memset(&s->dirty, 0, sizeof(s->dirty));
+}

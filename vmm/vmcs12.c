@@ -1,0 +1,303 @@
+#include "vmm/vmcs12.h"
+
+#include "nested/exit.h"
+#include "vmm/l1mem.h"
+#include "vmm/lib.h"
+
+/* After so many entries the lists are begun anew, so that what L1 did once does not cost for ever. */
+#define LISTS_LIVE 4096
+
+/* --- the lists of fields that L1 uses between an exit and an entry --- */
+
+static void list_clear(struct field_list *list)
+{
+	memset(list, 0, sizeof(*list));
+}
+
+static bool list_add(struct field_list *list, enum field_index i)
+{
+	if (list->count == FIELD_LIST_MAX || field_set_has(&list->set, i))
+		return false;
+	list->field[list->count++] = (u8)i;
+	field_set_add(&list->set, i);
+	return true;
+}
+
+/* --- VMREAD and VMWRITE bitmaps: one bit per encoding, 1 exits --- */
+
+static void bitmap_set(u8 *bitmap, enum field_index i, bool exits)
+{
+	const struct field_info *f = &field_info[i];
+
+	for (u32 e = f->encoding; e <= f->encoding + (f->width == W64 ? 1u : 0u); e++)
+		bitmap[e >> 3] = (u8)((bitmap[e >> 3] & ~(1u << (e & 7))) | (exits ? 1u << (e & 7) : 0));
+}
+
+/* What an exit does not change is always in the shadow VMCS. */
+static bool changed_by_exits(enum field_index i)
+{
+	return field_info[i].group == GUEST || field_info[i].group == RO || i == FI_ENTRY_CONTROLS;
+}
+
+static bool exists_for_l1(const struct vcpu *v, enum field_index i)
+{
+	return caps_has_field(&v->machine->l1, i);
+}
+
+static void begin_lists(struct vcpu *v)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	list_clear(&s->read);
+	list_clear(&s->written);
+	memset(s->read_at, 0, sizeof(s->read_at));
+	memset(s->written_at, 0, sizeof(s->written_at));
+	s->age = 0;
+	if (!s->shadowing)
+		return;
+	memset(s->vmread_bitmap, 0xff, PAGE_SIZE);
+	memset(s->vmwrite_bitmap, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		if (exists_for_l1(v, i) && !changed_by_exits(i))
+			bitmap_set(s->vmread_bitmap, i, false);
+}
+
+void vmcs12_init(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	struct vmcs12_state *s = &v->vmcs12;
+
+	v->nested.current = NO_VMCS;
+	v->nested.v12 = page_alloc_must(m);
+	s->shadowing = caps_has(&m->hw, CI_PROC2_VMCS_SHADOWING) && (m->hw.misc & VMX_MISC_VMWRITE_ANY);
+	if (s->shadowing) {
+		void *region = page_alloc_must(m);
+		s->vmread_bitmap = page_alloc_must(m);
+		s->vmwrite_bitmap = page_alloc_must(m);
+		vmcs_init(&v->shadow, "the shadow VMCS", &v->loaded, l0_pa(m, region), region,
+			  m->hw.revision | VMCS12_SHADOW);
+	}
+	begin_lists(v);
+}
+
+/* Hardware uses the shadow VMCS only while one of L1's is current: else VMREAD and VMWRITE exit. */
+static void use_shadow(struct vcpu *v, bool on)
+{
+	u64 proc2;
+
+	if (!v->vmcs12.shadowing)
+		return;
+	proc2 = vcpu_read(v, VMCS_PROC2_CONTROLS);
+	vcpu_write(v, VMCS_PROC2_CONTROLS,
+		   on ? proc2 | PROC2_VMCS_SHADOWING : proc2 & ~(u64)PROC2_VMCS_SHADOWING);
+	vcpu_write(v, VMCS_VMCS_LINK_POINTER, on ? v->shadow.region.v : NO_VMCS);
+}
+
+static void write_shadow(struct vcpu *v, enum field_index i)
+{
+	vmcs_write(&v->shadow, field_info[i].encoding, v->nested.v12->f[i]);
+}
+
+/* Fields wider than their width can only come from a region that L1 wrote itself. */
+static void read_region(struct vcpu *v, u64 pointer)
+{
+	struct vmcs12 *v12 = v->nested.v12;
+
+	l1mem_read(v->machine, (l1pa_t){pointer}, v12, sizeof(*v12));
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		v12->f[i] &= field_value_mask((enum field_width)field_info[i].width);
+}
+
+void vmcs12_load(struct vcpu *v, u64 pointer)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	read_region(v, pointer);
+	v->nested.current = pointer;
+	memset(&s->stale, 0, sizeof(s->stale));
+	memset(&s->dirty, 0, sizeof(s->dirty));
+	memset(&s->unseen, 0, sizeof(s->unseen));
+	s->in_vmcs02 = false;
+	begin_lists(v);
+	if (!s->shadowing)
+		return;
+	vmcs_load(&v->shadow);
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		if (exists_for_l1(v, i))
+			write_shadow(v, i);
+	vmcs_load(&v->vmcs01);
+	use_shadow(v, true);
+}
+
+void vmcs12_unload(struct vcpu *v)
+{
+	struct nested *n = &v->nested;
+
+	if (n->current == NO_VMCS)
+		return;
+	vmcs12_take(v);
+	vmcs12_pull_all(v);
+	l1mem_write(v->machine, (l1pa_t){n->current}, n->v12, sizeof(*n->v12));
+	n->current = NO_VMCS;
+	v->vmcs12.in_vmcs02 = false;
+	use_shadow(v, false);
+}
+
+/* --- from vmcs02 to v12 --- */
+
+static void pull_field(struct vcpu *v, enum field_index i)
+{
+	u64 *f = &v->nested.v12->f[i];
+	*f = exit_saved_value(i, *f, vmcs_read(&v->vmcs02, field_info[i].encoding));
+}
+
+void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs *loaded = v->loaded;
+	struct field_set now;
+
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		now.w[w] = s->stale.w[w] & fields->w[w];
+	field_set_remove_all(&s->stale, &now);
+	for (int i; (i = field_set_take(&now)) != FIELD_NONE;) {
+		vmcs_load(&v->vmcs02);
+		pull_field(v, i);
+	}
+	vmcs_load(loaded);
+}
+
+void vmcs12_pull_all(struct vcpu *v)
+{
+	struct field_set all = v->vmcs12.stale;
+	vmcs12_pull(v, &all);
+}
+
+/* --- VMREAD and VMWRITE that exited --- */
+
+static void pull_one(struct vcpu *v, enum field_index i)
+{
+	struct field_set one = {{0}};
+
+	if (!field_set_has(&v->vmcs12.stale, i))
+		return;
+	field_set_add(&one, i);
+	vmcs12_pull(v, &one);
+}
+
+/* Used once more, between another exit and entry: what is used only once is not learnt. */
+static bool used_again(const struct vcpu *v, u16 *at)
+{
+	u16 now = v->vmcs12.age + 1, before = *at;
+
+	*at = now;
+	return before && before != now;
+}
+
+/* From now on hardware gives L1 the field, and each exit keeps it current. */
+static void begin_to_read(struct vcpu *v, enum field_index i)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	if (!changed_by_exits(i) || !list_add(&s->read, i) || !s->shadowing)
+		return;
+	bitmap_set(s->vmread_bitmap, i, false);
+	field_set_add(&s->unseen, i);
+}
+
+u64 vmcs12_read(struct vcpu *v, enum field_index i)
+{
+	pull_one(v, i);
+	if (used_again(v, &v->vmcs12.read_at[i])) {
+		begin_to_read(v, i);
+		vmcs12_give(v);
+	}
+	return v->nested.v12->f[i];
+}
+
+/* From now on hardware takes the field from L1; one that exits change must be kept current by them. */
+static void begin_to_write(struct vcpu *v, enum field_index i)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	if (!s->shadowing || field_info[i].group == RO)
+		return;
+	begin_to_read(v, i);
+	if (changed_by_exits(i) && !field_set_has(&s->read.set, i))
+		return;
+	if (list_add(&s->written, i))
+		bitmap_set(s->vmwrite_bitmap, i, false);
+}
+
+static void set_field(struct vcpu *v, enum field_index i, u64 value)
+{
+	v->nested.v12->f[i] = value;
+	field_set_remove(&v->vmcs12.stale, i);
+	field_set_add(&v->vmcs12.dirty, i);
+}
+
+void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
+{
+	set_field(v, i, value);
+	vmcs12_changed(v, i);
+	if (used_again(v, &v->vmcs12.written_at[i]))
+		begin_to_write(v, i);
+	vmcs12_give(v);
+}
+
+void vmcs12_changed(struct vcpu *v, enum field_index i)
+{
+	if (v->vmcs12.shadowing)
+		field_set_add(&v->vmcs12.unseen, i);
+}
+
+/* --- L1 enters, L2 exits --- */
+
+void vmcs12_take(struct vcpu *v)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	if (s->written.count > 0) {
+		vmcs_load(&v->shadow);
+		for (unsigned n = 0; n < s->written.count; n++) {
+			enum field_index i = s->written.field[n];
+			u64 value = vmcs_read(&v->shadow, field_info[i].encoding);
+			if (value != v->nested.v12->f[i])
+				set_field(v, i, value);
+		}
+		vmcs_load(&v->vmcs01);
+	}
+	if (++s->age >= LISTS_LIVE)
+		begin_lists(v);
+}
+
+void vmcs12_exited(struct vcpu *v, const struct field_set *saved)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	s->stale = *saved;
+	field_set_remove_all(&s->stale, &s->read.set);
+	for (unsigned n = 0; n < s->read.count; n++) {
+		enum field_index i = s->read.field[n];
+		if (field_set_has(saved, i))
+			pull_field(v, i);
+	}
+	if (s->shadowing)
+		field_set_add_all(&s->unseen, &s->read.set);
+}
+
+void vmcs12_give(struct vcpu *v)
+{
+	struct field_set now = v->vmcs12.unseen;
+	int i = field_set_take(&now);
+
+	if (i == FIELD_NONE) {
+		vmcs_load(&v->vmcs01);
+		return;
+	}
+	memset(&v->vmcs12.unseen, 0, sizeof(v->vmcs12.unseen));
+	vmcs_load(&v->shadow);
+	for (; i != FIELD_NONE; i = field_set_take(&now))
+		write_shadow(v, i);
+	vmcs_load(&v->vmcs01);
+}

@@ -1,0 +1,52 @@
+/*
+ * The current VMCS of L1, and where the values of its fields are. A field's value is in one of
+ *
+ *   v12      L0's copy of L1's VMCS region (nested/vmcs12.h): always, but for
+ *   vmcs02   where L2's last exit left it (.stale): fields that an exit saves are not read before someone
+ *            asks for them
+ *   shadow   the shadow VMCS that hardware lets L1 write without an exit ("VMCS shadowing"), for the fields
+ *            in .written: taken over at L1's next VMLAUNCH or VMRESUME
+ *
+ * Which fields are read at each exit and taken over at each entry is learnt from what L1 does: a field
+ * that L1 reads after exits, or writes before entries, joins its list, and the lists are begun anew from
+ * time to time. Without VMCS shadowing everything exits, and only the first list is of use.
+ *
+ * SDM: "Software Use of Virtual-Machine Control Structures", "VMCS Shadowing" (VMREAD and VMWRITE bitmaps).
+ */
+#ifndef VMM_VMCS12_H
+#define VMM_VMCS12_H
+
+#include "vmm/vcpu.h"
+
+/* Requires VMX operation; leaves no VMCS current for L1. */
+void vmcs12_init(struct vcpu *v);
+
+/*
+ * VMPTRLD: L1's region at `pointer` (valid) becomes current. VMCLEAR, VMXOFF, or another VMPTRLD: it is
+ * written back to L1's memory, whole, and none is current. Both require vmcs01 loaded and leave it so.
+ */
+void vmcs12_load(struct vcpu *v, u64 pointer);
+void vmcs12_unload(struct vcpu *v);
+
+/* VMREAD and VMWRITE that exited: whole fields, values of the field's width. Require vmcs01 loaded. */
+u64 vmcs12_read(struct vcpu *v, enum field_index i);
+void vmcs12_write(struct vcpu *v, enum field_index i, u64 value);
+
+/* A field that L0 itself changes in v12 (VM-instruction error): L1 must see it. */
+void vmcs12_changed(struct vcpu *v, enum field_index i);
+
+/* Makes v12 current in these fields, or in all. Whichever of vmcs01 and vmcs02 is loaded stays loaded. */
+void vmcs12_pull(struct vcpu *v, const struct field_set *fields);
+void vmcs12_pull_all(struct vcpu *v);
+
+/* L1 enters L2: what it wrote without exits comes to v12, and into .dirty. Requires vmcs01 loaded. */
+void vmcs12_take(struct vcpu *v);
+
+/*
+ * L2 has exited to L1: `saved` are the fields whose value is now in vmcs02. Requires vmcs02 loaded.
+ * vmcs12_give() then makes L1 see all that has changed; leaves vmcs01 loaded.
+ */
+void vmcs12_exited(struct vcpu *v, const struct field_set *saved);
+void vmcs12_give(struct vcpu *v);
+
+#endif
