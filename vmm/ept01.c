@@ -46,7 +46,8 @@ struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max
 		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
 		int type = mtrr_type(&m->mtrr, base, size);
 		if (level_supported(m, level) && type >= 0 && !touches_special(m, base, size))
-			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT, level};
+			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT,
+						 level};
 	}
 	u64 page = address.v & PAGE_MASK;
 	if (m->bios.page && page == m->bios.page)
@@ -89,6 +90,7 @@ void ept_free_below(struct machine *m, u64 *table, unsigned level)
 
 void ept01_drop(struct machine *m)
 {
+	ASSERT(m->ept01.root, "EPT01 is not there yet");
 	ept_free_below(m, m->ept01.root, 3);
 	hw_invept(INVEPT_GLOBAL, 0);
 }

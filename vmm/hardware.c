@@ -8,9 +8,13 @@
 #include "vmx/x86.h"
 
 /* The controls that L0 cannot do without; each with what to tell who lacks it. */
-static const struct { enum control_index control; const char *what; } needed[] = {
+static const struct {
+	enum control_index control;
+	const char *what;
+} needed[] = {
 	{CI_PIN_NMI_EXITING, "NMI exiting"},
 	{CI_PIN_VIRTUAL_NMIS, "virtual NMIs"},
+	{CI_PIN_ACTIVATE_PREEMPTION_TIMER, "the VMX-preemption timer"},
 	{CI_PROC_USE_MSR_BITMAPS, "MSR bitmaps"},
 	{CI_PROC_USE_IO_BITMAPS, "I/O bitmaps"},
 	{CI_PROC_ACTIVATE_SECONDARY, "EPT and unrestricted guest (no secondary controls)"},
@@ -37,10 +41,12 @@ static void check_vmx_enabled(struct machine *m)
 		refuse("the processor has VMX but no IA32_FEATURE_CONTROL: nothing can be done");
 	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
 		refuse("VMX is locked off by firmware (IA32_FEATURE_CONTROL is %#lx): switch VT-x on in "
-		       "the firmware's setup", control);
+		       "the firmware's setup",
+		       control);
 	m->feature_control = control;
 	if (!(control & FEATURE_CONTROL_LOCK) &&
-	    cpu_wrmsr_safe(MSR_IA32_FEATURE_CONTROL, control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX))
+	    cpu_wrmsr_safe(MSR_IA32_FEATURE_CONTROL,
+			   control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX))
 		refuse("VMX cannot be switched on in IA32_FEATURE_CONTROL (%#lx)", control);
 }
 
@@ -91,7 +97,8 @@ void hardware_check(struct machine *m)
 	if (!(m->hw.ept_vpid & EPT_CAP_4_LEVEL) || !(m->hw.ept_vpid & EPT_CAP_WB) ||
 	    !(m->hw.ept_vpid & EPT_CAP_INVEPT_GLOBAL) || !(m->hw.ept_vpid & VPID_CAP_SINGLE))
 		refuse("the processor's EPT lacks 4-level tables, write-back, INVEPT or INVVPID "
-		       "(IA32_VMX_EPT_VPID_CAP is %#lx): use a newer one", m->hw.ept_vpid);
+		       "(IA32_VMX_EPT_VPID_CAP is %#lx): use a newer one",
+		       m->hw.ept_vpid);
 	caps_l1(&m->l1, &m->hw);
 	read_mtrrs(&m->mtrr, m->hw.maxphyaddr);
 	m->efer_valid = efer_valid_bits();

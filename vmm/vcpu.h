@@ -20,20 +20,35 @@ struct exit_info {
 	u64 gpa; /* EPT violation or misconfiguration; else not read */
 };
 
-/* Letting one instruction write where L0 lives, into a page that nobody reads. vmm/step.c */
+/* Letting one instruction, or delivery, write where L0 lives, into a page that nobody reads. vmm/step.c */
 #define STEP_PAGES 4
+enum step_field {
+	STEP_RFLAGS,
+	STEP_BLOCKING,
+	STEP_PENDING,
+	STEP_DEBUGCTL,
+	STEP_EXCEPTIONS,
+	STEP_PFEC_MASK,
+	STEP_PFEC_MATCH,
+	STEP_PIN,
+	STEP_TIMER,
+	STEP_FIELDS,
+};
 struct step {
 	bool active;
+	bool delivery; /* of an event, not an instruction */
 	unsigned count;
 	u64 *leaf[STEP_PAGES];
 	u64 old[STEP_PAGES];
-	u64 rflags; /* TF and IF as the guest had them, where TF does the stepping */
-	bool by_trap_flag;
+	u64 own[STEP_FIELDS]; /* the guest's fields, as they were */
+	u64 rip;
 };
 
 #define EPT02_SLOTS 8
 struct ept02 {
-	struct { u64 eptp12, *root, used; } slot[EPT02_SLOTS];
+	struct {
+		u64 eptp12, *root, used;
+	} slot[EPT02_SLOTS];
 	u64 clock;
 };
 
@@ -82,7 +97,8 @@ void vcpu_fault(struct vcpu *v, enum vector vector, u32 error_code);
 bool vcpu_fault_has_error_code(enum vector vector);
 
 /* Ends L1 as the machine would: reports its state, then shuts the processor down. */
-void __attribute__((noreturn, format(printf, 2, 3))) vcpu_shutdown(struct vcpu *v, const char *format, ...);
+void __attribute__((noreturn, format(printf, 2, 3)))
+vcpu_shutdown(struct vcpu *v, const char *format, ...);
 void vcpu_report(struct vcpu *v); /* the loaded guest's state, to the log */
 
 #endif
