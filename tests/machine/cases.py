@@ -13,6 +13,7 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
 """
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
+ICELAKE = {'MODEL': 'corei7_icelake_u'}
 PAIR = object()
 
 BARE = {'L0': 'none'}
@@ -34,6 +35,10 @@ def probe(name, image, end='', status=0, **options):
                status=status, same='all')
 
 
+def hostile(name, model):
+    return row(f'hostile {name}', NESTED, {'L1': 'build/guest/hostile.elf', **model}, out=[r'(?m)^[1-9]\d+ passed, 0 failed'])
+
+
 def linux(name, model):
     return row(name, PAIR, {**model, 'TIMEOUT': '600'}, job='tools/run-linux', same='linux',
                out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
@@ -51,6 +56,12 @@ CASES = [
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+
+    # L0's memory, attacked; bare there is none.
+    hostile('skylake', SKYLAKE),
+    hostile('haswell', HASWELL),
+    hostile('icelake', ICELAKE),
+    row('hostile bare', BARE, {'L1': 'build/guest/hostile.elf'}, out=['(?m)^skip all: ']),
 
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
