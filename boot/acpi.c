@@ -75,7 +75,7 @@ static const u8 *rsdp_copy(const struct boot_info *info)
 /* Where the BIOS keeps it. ACPI Specification: "Finding the RSDP on IA-PC Systems". */
 static u64 find_rsdp(const u8 *copy)
 {
-	u64 ebda = (u64)*(const volatile u16 *)(DIRECT_BASE + 0x40e) << 4;
+	u64 ebda = (u64) * (const volatile u16 *)(DIRECT_BASE + 0x40e) << 4;
 	for (u64 at = ebda; at && at < ebda + 1024 && at < 0xa0000; at += 16)
 		if (memcmp((const u8 *)DIRECT_BASE + at, copy, 20) == 0)
 			return at;

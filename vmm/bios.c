@@ -66,7 +66,10 @@ static bool e820(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
 	u32 index = (u32)v->gpr[RBX], size = (u32)v->gpr[RCX] < 24 ? 20 : 24;
-	struct { u64 base, size; u32 type, attributes; } entry;
+	struct {
+		u64 base, size;
+		u32 type, attributes;
+	} entry;
 	u64 at = vcpu_read(v, VMCS_GUEST_ES_BASE) + (v->gpr[RDI] & 0xffff);
 
 	if (index >= m->map_count || (u32)v->gpr[RDX] != SMAP || (u32)v->gpr[RCX] < 20)

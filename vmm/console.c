@@ -45,7 +45,8 @@ static void screen_line(const char *text)
 	if (console.row >= 25)
 		console.row = 0;
 	for (unsigned x = 0; x < 80; x++)
-		console.screen[console.row * 80 + x] = 0x0700 | (u8)(*text && *text != '\n' ? *text++ : ' ');
+		console.screen[console.row * 80 + x] = 0x0700 |
+						       (u8)(*text && *text != '\n' ? *text++ : ' ');
 	console.row++;
 }
 

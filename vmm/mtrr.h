@@ -16,7 +16,9 @@
 struct mtrr_state {
 	u64 cap, def_type;
 	u64 fixed[MTRR_FIXED];
-	struct { u64 base, mask; } variable[MTRR_VARIABLE_MAX];
+	struct {
+		u64 base, mask;
+	} variable[MTRR_VARIABLE_MAX];
 	unsigned variable_count;
 	u8 maxphyaddr;
 };

@@ -107,8 +107,12 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 /* Every page of the operand is translated before any byte moves. */
 static bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
 {
-	struct walk w = {l1_cr0(v), vcpu_read(v, VMCS_GUEST_CR3), l1_cr4(v),
-			 vcpu_read(v, VMCS_GUEST_IA32_EFER), vcpu_read(v, VMCS_GUEST_RFLAGS), write};
+	struct walk w = {l1_cr0(v),
+			 vcpu_read(v, VMCS_GUEST_CR3),
+			 l1_cr4(v),
+			 vcpu_read(v, VMCS_GUEST_IA32_EFER),
+			 vcpu_read(v, VMCS_GUEST_RFLAGS),
+			 write};
 	u64 last = linear + size - 1;
 
 	if (!(w.efer & EFER_LMA))

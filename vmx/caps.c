@@ -131,7 +131,8 @@ static u64 caps_l1_misc(const struct caps *hw)
 
 static u64 caps_l1_cr4_fixed1(const struct caps *hw)
 {
-	return hw->cr4_fixed1 & ~(CR4_SMXE | CR4_CET | CR4_PKS | CR4_UINTR | (hw->linear_bits == 57 ? 0 : CR4_LA57));
+	return hw->cr4_fixed1 &
+	       ~(CR4_SMXE | CR4_CET | CR4_PKS | CR4_UINTR | (hw->linear_bits == 57 ? 0 : CR4_LA57));
 }
 
 static u64 caps_l1_ept_vpid(const struct caps *l1, const struct caps *hw)
