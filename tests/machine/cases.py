@@ -72,6 +72,7 @@ CASES = [
     probe('multiboot, address fields', 'probe-flat.bin', **MODULES),
     probe('multiboot2, ELF32', 'probe2.elf', **MODULES),
     probe('multiboot2, ELF64', 'probe2.elf64', **MODULES),
+    probe('multiboot by name', 'probe.elf', L1_PROTOCOL='multiboot'),
     # The ways to end.
     probe('ACPI power-off', 'probe.elf', 'acpi'),
     probe('triple fault', 'probe.elf', 'triple-fault', status=1),
@@ -94,6 +95,7 @@ CASES = [
     refused('cut Linux', '', L1='build/test/cut-linux'),
     refused('L1 over video memory', '', L1='build/test/probe-on-video.elf'),
     refused('L1 where no memory is', '', L1='build/test/probe-no-memory.elf'),
+    refused('another protocol', 'no linux image.*is a multiboot image', L1='build/test/probe.elf', L1_PROTOCOL='linux'),
     refused('unknown multiboot flag', '', L1='build/test/probe-unknown-flag.elf'),
     refused('unknown multiboot2 tag', '', L1='build/test/probe2-unknown-tag.elf'),
 
