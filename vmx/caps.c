@@ -206,3 +206,16 @@ bool caps_read_msr(const struct caps *caps, u32 number, u64 *value)
 		*value = caps_value(caps, number);
 	return exists;
 }
+
+const char *caps_vmx_refusal(bool vmx, bool readable, u64 feature_control)
+{
+	if (!vmx)
+		return "the processor offers no VMX: use Intel hardware with VT-x, or QEMU/KVM with nested VMX "
+		       "and -cpu host";
+	if (!readable)
+		return "the processor has VMX but no IA32_FEATURE_CONTROL: nothing can be done";
+	if ((feature_control & FEATURE_CONTROL_LOCK) && !(feature_control & FEATURE_CONTROL_VMX))
+		return "VMX is locked off by firmware (IA32_FEATURE_CONTROL): switch VT-x on in the "
+		       "firmware's setup";
+	return 0;
+}

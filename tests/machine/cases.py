@@ -63,6 +63,10 @@ CASES = [
     hostile('icelake', ICELAKE),
     row('hostile bare', BARE, {'L1': 'build/guest/hostile.elf'}, out=['(?m)^skip all: ']),
 
+    # Of two processors L1 gets one, and sees one.
+    row('linux on two processors', NESTED, {'CPUS': '2', 'TIMEOUT': '600'}, job='tools/run-linux',
+        out=['(?m)^L2: ok the end', '(?m)^L1: processors 1$', '(?m)^L1: end']),
+
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
         until=r'#3  \[Moving inversions', out=[r'Memtest86\+', r'Errors: 0 ', r'^(?![\s\S]*Errors: [1-9])']),
@@ -94,6 +98,7 @@ CASES = [
     refused('cut Linux setup', '', L1='build/test/cut-linux-setup'),
     refused('cut Linux', '', L1='build/test/cut-linux'),
     refused('L1 over video memory', '', L1='build/test/probe-on-video.elf'),
+    refused('L1 over L0', 'Nestling itself is at', L1='build/test/probe-on-l0.elf'),
     refused('L1 where no memory is', '', L1='build/test/probe-no-memory.elf'),
     refused('another protocol', 'no linux image.*is a multiboot image', L1='build/test/probe.elf', L1_PROTOCOL='linux'),
     refused('unknown multiboot flag', '', L1='build/test/probe-unknown-flag.elf'),
