@@ -10,7 +10,6 @@
 #define MADT_ENTRIES 44
 #define MADT_LAPIC 0
 #define MADT_X2APIC 9
-#define MADT_ENABLED 1u
 
 static u32 get32(const u8 *p)
 {
@@ -57,7 +56,7 @@ static const u8 *find_madt(const u8 *rsdp)
 
 static void add_cpu(struct boot_info *info, u32 apic_id, u32 flags)
 {
-	if ((flags & MADT_ENABLED) && info->cpu_count < BOOT_MAX_CPUS)
+	if ((flags & ACPI_PROCESSOR_ENABLED) && info->cpu_count < BOOT_MAX_CPUS)
 		info->apic_id[info->cpu_count++] = apic_id;
 }
 
@@ -75,7 +74,7 @@ static const u8 *rsdp_copy(const struct boot_info *info)
 /* Where the BIOS keeps it. ACPI Specification: "Finding the RSDP on IA-PC Systems". */
 static u64 find_rsdp(const u8 *copy)
 {
-	u64 ebda = (u64)*(const volatile u16 *)(DIRECT_BASE + 0x40e) << 4;
+	u64 ebda = (u64) * (const volatile u16 *)(DIRECT_BASE + 0x40e) << 4;
 	for (u64 at = ebda; at && at < ebda + 1024 && at < 0xa0000; at += 16)
 		if (memcmp((const u8 *)DIRECT_BASE + at, copy, 20) == 0)
 			return at;
@@ -85,24 +84,43 @@ static u64 find_rsdp(const u8 *copy)
 	return 0;
 }
 
-int acpi_read(struct boot_info *info)
+const u8 *acpi_madt(const struct boot_info *info)
 {
 	const u8 *rsdp = rsdp_copy(info);
-	const u8 *madt = rsdp ? find_madt(rsdp) : 0;
+	return rsdp ? find_madt(rsdp) : 0;
+}
+
+bool acpi_next_processor(const u8 *madt, u32 *at, struct acpi_processor *found)
+{
+	u32 size = get32(madt + 4);
+
+	for (*at = *at ? *at : MADT_ENTRIES; *at + 2 <= size;) {
+		const u8 *entry = madt + *at;
+		u32 here = *at;
+		if (entry[1] < 2 || here + entry[1] > size)
+			return false;
+		*at += entry[1];
+		if (entry[0] == MADT_LAPIC && entry[1] >= 8) {
+			*found = (struct acpi_processor){entry[3], here + 4};
+			return true;
+		}
+		if (entry[0] == MADT_X2APIC && entry[1] >= 16) {
+			*found = (struct acpi_processor){get32(entry + 4), here + 8};
+			return true;
+		}
+	}
+	return false;
+}
+
+int acpi_read(struct boot_info *info)
+{
+	const u8 *rsdp = rsdp_copy(info), *madt = acpi_madt(info);
+	struct acpi_processor p;
 
 	info->rsdp = rsdp ? find_rsdp(rsdp) : 0;
-
 	info->cpu_count = 0;
-	for (u32 at = MADT_ENTRIES; madt && at + 2 <= get32(madt + 4);) {
-		const u8 *entry = madt + at;
-		if (entry[1] < 2 || at + entry[1] > get32(madt + 4))
-			break;
-		if (entry[0] == MADT_LAPIC && entry[1] >= 8)
-			add_cpu(info, entry[3], get32(entry + 4));
-		else if (entry[0] == MADT_X2APIC && entry[1] >= 16)
-			add_cpu(info, get32(entry + 4), get32(entry + 8));
-		at += entry[1];
-	}
+	for (u32 at = 0; madt && acpi_next_processor(madt, &at, &p);)
+		add_cpu(info, p.apic_id, get32(madt + p.flags_at));
 	if (info->cpu_count)
 		return 0;
 	info->apic_id[0] = cpu_cpuid(1, 0).ebx >> 24;

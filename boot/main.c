@@ -5,6 +5,7 @@
 #include "boot/fault.h"
 #include "boot/memory.h"
 #include "boot/multiboot2.h"
+#include "boot/processors.h"
 #include "vmm/bios.h"
 #include "vmm/console.h"
 #include "vmm/ept01.h"
@@ -75,6 +76,7 @@ void boot_main(u32 magic, u32 information)
 	memory_init(m);
 	log_line("L0 lives at %#lx to %#lx; %u processor%s", m->l0_base, m->l0_base + m->l0_size - 1,
 		 boot.cpu_count, boot.cpu_count == 1 ? "" : "s, of which L1 gets one");
+	processors_hide(&boot);
 	hardware_vmxon(m);
 	ept01_init(m);
 	bios_hook(m);

@@ -1,6 +1,7 @@
 #include "vmm/console.h"
 
 #include "vmm/lib.h"
+#include "vmm/option.h"
 #include "vmx/cpu.h"
 
 #define COM1 0x3f8
@@ -68,18 +69,19 @@ static void emit(unsigned sinks, const char *text)
 
 void console_init(const char *args, u16 *text_screen)
 {
-	const char *option = option_value(args, "log=");
+	char option[8];
 	bool e9 = cpu_in8(PORT_E9) == PORT_E9;
 
+	option_value(args, "log", option, sizeof(option));
 	console.screen = text_screen;
 	console.fixed = true;
-	if (strncmp(option, "e9", 2) == 0) {
+	if (strcmp(option, "e9") == 0) {
 		console.sinks = SINK_E9;
-	} else if (strncmp(option, "com1", 4) == 0) {
+	} else if (strcmp(option, "com1") == 0) {
 		console.sinks = SINK_COM1;
-	} else if (strncmp(option, "com2", 4) == 0) {
+	} else if (strcmp(option, "com2") == 0) {
 		console.sinks = SINK_COM2;
-	} else if (strncmp(option, "none", 4) == 0) {
+	} else if (strcmp(option, "none") == 0) {
 		console.sinks = 0;
 	} else {
 		console.sinks = e9 ? SINK_E9 : SINK_COM1 | SINK_SCREEN;

@@ -90,6 +90,7 @@ void ept_free_below(struct machine *m, u64 *table, unsigned level)
 
 void ept01_drop(struct machine *m)
 {
+	ASSERT(m->ept01.root, "EPT01 is not there yet");
 	ept_free_below(m, m->ept01.root, 3);
 	hw_invept(INVEPT_GLOBAL, 0);
 }

@@ -38,6 +38,7 @@ void ept02_drop(struct vcpu *v, u64 eptp12)
 
 void ept02_drop_all(struct vcpu *v)
 {
+	step_forget(v);
 	for (unsigned i = 0; i < EPT02_SLOTS; i++)
 		drop_slot(v, i);
 	hw_invept(INVEPT_GLOBAL, 0);

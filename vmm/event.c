@@ -260,7 +260,8 @@ static void write_in_flight(struct vcpu *v)
 
 void event_before_entry(struct vcpu *v)
 {
-	decide(v);
+	if (!v->step.active) /* the one instruction of a step is no boundary */
+		decide(v);
 	if (is_in_flight(v))
 		write_in_flight(v);
 }

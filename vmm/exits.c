@@ -33,7 +33,7 @@ void l0_exception_nmi(struct vcpu *v)
 {
 	if (INTR_TYPE(v->exit.intr_info) == INTR_NMI)
 		event_pend(v, EVENT_NMI);
-	else if (!step_trap(v))
+	else
 		l0_unexpected(v);
 }
 
@@ -224,12 +224,6 @@ void l0_entry_failed(struct vcpu *v)
 	vcpu_report(v);
 	PANIC("entry with %s failed: exit reason %#x, qualification %#lx", v->loaded->name,
 	      v->exit.reason, v->exit.qualification);
-}
-
-void l0_trap_flag(struct vcpu *v)
-{
-	if (!step_trap(v))
-		l0_unexpected(v);
 }
 
 void l0_ept_violation(struct vcpu *v)

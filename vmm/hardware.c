@@ -32,17 +32,12 @@ static const struct {
 static void check_vmx_enabled(struct machine *m)
 {
 	struct cpuid_regs leaf1 = cpu_cpuid(1, 0);
-	u64 control;
-
-	if (!(leaf1.ecx & BIT(5)))
-		refuse("the processor offers no VMX: use Intel hardware with VT-x, or QEMU/KVM with "
-		       "nested VMX and -cpu host");
-	if (cpu_rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &control))
-		refuse("the processor has VMX but no IA32_FEATURE_CONTROL: nothing can be done");
-	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
-		refuse("VMX is locked off by firmware (IA32_FEATURE_CONTROL is %#lx): switch VT-x on in "
-		       "the firmware's setup",
-		       control);
+	u64 control = 0;
+	bool vmx = leaf1.ecx & BIT(5);
+	bool readable = vmx && !cpu_rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &control);
+	const char *why = caps_vmx_refusal(vmx, readable, control);
+	if (why)
+		refuse("%s", why);
 	m->feature_control = control;
 	if (!(control & FEATURE_CONTROL_LOCK) &&
 	    cpu_wrmsr_safe(MSR_IA32_FEATURE_CONTROL,

@@ -207,15 +207,3 @@ int fmt(char *buf, size_t size, const char *format, ...)
 	va_end(args);
 	return n;
 }
-
-const char *option_value(const char *args, const char *name)
-{
-	size_t length = 0;
-
-	while (name[length])
-		length++;
-	for (const char *at = args; *at; at++)
-		if ((at == args || at[-1] == ' ') && strncmp(at, name, length) == 0)
-			return at + length;
-	return "";
-}

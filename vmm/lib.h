@@ -25,7 +25,4 @@ int fmt(char *buf, size_t size, const char *format, ...) __attribute__((format(p
 int fmt_va(char *buf, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
-/* The text behind `name` ("log=") in a command line, up to its end; "" where it is not there. */
-const char *option_value(const char *args, const char *name);
-
 #endif

@@ -209,9 +209,42 @@ static int begin(struct load_work *l)
 	return 0;
 }
 
+static bool any_protocol(const char *asked)
+{
+	return !asked || !*asked || strcmp(asked, "auto") == 0;
+}
+
+/* The image is not what was asked for: say what it is, if it is anything. */
+static int wrong_protocol(struct load_work *l)
+{
+	const char *asked = l->in->protocol;
+	bool known = false;
+
+	for (unsigned i = 0; i < ARRAY_LEN(formats); i++)
+		known |= strcmp(asked, formats[i]->name) == 0;
+	if (!known)
+		return load_refuse(
+			l, LOAD_UNSUPPORTED,
+			"protocol=%.16s is not known: ask for auto, multiboot, multiboot2 or linux",
+			asked);
+	for (unsigned i = 0; i < ARRAY_LEN(formats); i++)
+		if (formats[i]->parse(l) != 0)
+			return load_refuse(
+				l, LOAD_UNKNOWN,
+				"L1 is no %s image, which protocol= asks for: it is a %s image", asked,
+				formats[i]->name);
+	return load_refuse(l, LOAD_UNKNOWN,
+			   "L1 is no %s image, which protocol= asks for, and in no other known format",
+			   asked);
+}
+
 static int parse(struct load_work *l, const struct load_format **format)
 {
+	const char *asked = l->in->protocol;
+
 	for (unsigned i = 0; i < ARRAY_LEN(formats); i++) {
+		if (!any_protocol(asked) && strcmp(asked, formats[i]->name) != 0)
+			continue;
 		int r = formats[i]->parse(l);
 		if (r < 0)
 			return r;
@@ -220,6 +253,8 @@ static int parse(struct load_work *l, const struct load_format **format)
 			return 0;
 		}
 	}
+	if (!any_protocol(asked))
+		return wrong_protocol(l);
 	return load_refuse(l, LOAD_UNKNOWN,
 			   "L1 is in no known format: give a multiboot 1 or 2 image or a Linux bzImage, "
 			   "not compressed further");

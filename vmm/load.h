@@ -63,6 +63,8 @@ struct load_in {
 	const struct mem_range *map;
 	unsigned map_count;
 	u64 l0_base, l0_size; /* L0's memory, whole pages: no step writes there */
+	/* The only protocol to try: multiboot, multiboot2 or linux; 0, "" or auto: all, in this order. */
+	const char *protocol;
 };
 
 /* A part of the image: `size` bytes at `dst`, of which the first file_size come from the file. */

@@ -499,6 +499,7 @@ static void info(struct load_work *l)
 
 const struct load_format load_linux = {
 	.protocol = LOAD_LINUX,
+	.name = "linux",
 	.parse = parse,
 	.modules = modules,
 	.info = info,

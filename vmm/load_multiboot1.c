@@ -240,6 +240,7 @@ static void info(struct load_work *l)
 
 const struct load_format load_multiboot1 = {
 	.protocol = LOAD_MULTIBOOT1,
+	.name = "multiboot",
 	.parse = parse,
 	.modules = load_modules_each,
 	.info = info,

@@ -380,6 +380,7 @@ static void info(struct load_work *l)
 
 const struct load_format load_multiboot2 = {
 	.protocol = LOAD_MULTIBOOT2,
+	.name = "multiboot2",
 	.parse = parse,
 	.modules = load_modules_each,
 	.info = info,

@@ -27,6 +27,7 @@ struct load_want {
 /* What a protocol does; load_plan() calls them in this order. */
 struct load_format {
 	enum load_protocol protocol;
+	const char *name; /* of GRUB's command, and in load_in.protocol */
 	/* 0: not this protocol; 1: read into segments, with their addresses; < 0: refused. */
 	int (*parse)(struct load_work *l);
 	/* Give the modules their places, and add the steps that bring them there. */

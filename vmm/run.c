@@ -39,20 +39,13 @@ static void handle_by_l0(struct vcpu *v)
 	handlers[basic](v);
 }
 
-static bool ends_step(const struct vcpu *v)
-{
-	u32 reason = v->exit.reason;
-	return reason != EXIT_REASON_EPT_VIOLATION && reason != EXIT_REASON_MONITOR_TRAP_FLAG &&
-	       reason != EXIT_REASON_EXCEPTION_NMI;
-}
-
 static void handle_exit(struct vcpu *v)
 {
 	v->loaded->launched = true;
 	read_exit(v);
 	event_after_exit(v);
-	if (v->step.active && ends_step(v))
-		step_end(v);
+	if (step_exit(v))
+		return;
 	if (v->nested.in_l2 && nested_handle_exit(v))
 		return;
 	handle_by_l0(v);

@@ -3,6 +3,7 @@
 #include "vmm/console.h"
 #include "vmm/lib.h"
 #include "vmm/load.h"
+#include "vmm/option.h"
 #include "vmx/cpu.h"
 
 static struct load_plan plan;
@@ -29,10 +30,11 @@ static void do_op(const struct load_op *op)
 
 void start_load_l1(struct machine *m)
 {
-	char why[256];
+	char why[256], protocol[32];
 
 	if (m->boot->module_count == 0)
 		refuse("no L1 was given: add `module2 /path/to/l1 arguments` to the GRUB menu entry");
+	option_value(m->boot->args, "protocol", protocol, sizeof(protocol));
 	struct load_in in = {
 		.boot = m->boot,
 		.image = physical(m->boot->module[0].base),
@@ -40,6 +42,7 @@ void start_load_l1(struct machine *m)
 		.map_count = m->map_count,
 		.l0_base = m->l0_base,
 		.l0_size = m->l0_size,
+		.protocol = protocol,
 	};
 	if (load_plan(&plan, &in, why, sizeof(why)) < 0)
 		refuse("%s", why);

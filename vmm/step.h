@@ -1,20 +1,32 @@
 /*
- * A write to where L0 lives is ignored: the instruction runs once with the page turned into one that
- * takes the write, and that is made all ones again right after it. By the monitor trap flag where the
- * processor has one, else by the trap flag.
+ * A write to where L0 lives is ignored: the instruction, or the delivery of an event, runs once with the
+ * page turned into one that takes the write, and that is made all ones again right after it.
+ *
+ * What ends it is the next exit, whichever: of the trap flag after an instruction, of a preemption timer
+ * of 0 after a delivery (which would push the trap flag). Not the monitor trap flag: L1 may be using that.
+ * Until then the guest's exceptions exit too, so that none is delivered with the trap flag set. One trace
+ * remains: PUSHF, half to L0's memory and half to L1's own, stores TF as 1 and IF as 0 there.
+ *
+ * SDM: "VMX-Preemption Timer"; volume 3B, "Single-Step Exception Condition".
  */
 #ifndef VMM_STEP_H
 #define VMM_STEP_H
 
 #include "vmm/vcpu.h"
 
-/* The write just missed at this EPT leaf (4 KiB, the page of ones). Requires the VMCS loaded. */
+/*
+ * The write just missed at this EPT leaf (4 KiB, the page of ones). What is in v->exit decides how to
+ * step; an event in it is injected again by the caller. Requires the VMCS loaded that took the exit.
+ */
 void step_write(struct vcpu *v, u64 *leaf);
 
-/* The exit that ends a step: true where there was one and it is done. */
-bool step_trap(struct vcpu *v);
+/*
+ * Requires v->exit filled and nothing done about it yet. The step, if there was one, is over, and the
+ * guest's state is its own again. True: that was all there is to this exit.
+ */
+bool step_exit(struct vcpu *v);
 
-/* Any other exit: the step, if there was one, is over. */
-void step_end(struct vcpu *v);
+/* EPT tables are going: what a step has of them is no longer theirs. */
+void step_forget(struct vcpu *v);
 
 #endif

@@ -7,6 +7,7 @@
 #include "vmm/lib.h"
 #include "vmm/msr.h"
 #include "vmm/nested_run.h"
+#include "vmm/option.h"
 #include "vmx/assert.h"
 #include "vmx/cpu.h"
 #include "vmx/entry.h"
@@ -189,10 +190,12 @@ static void write_host_state(struct vcpu *v)
 void vcpu_init(struct vcpu *v, struct machine *m)
 {
 	void *region01 = page_alloc_must(m), *region02 = page_alloc_must(m);
+	char trace[8];
 
 	memset(v, 0, sizeof(*v));
 	v->machine = m;
-	v->events.trace = strncmp(option_value(m->boot->args, "trace="), "events", 6) == 0;
+	option_value(m->boot->args, "trace", trace, sizeof(trace));
+	v->events.trace = strcmp(trace, "events") == 0;
 	vmcs_init(&v->vmcs01, "vmcs01", &v->loaded, l0_pa(m, region01), region01, m->hw.revision);
 	vmcs_init(&v->vmcs02, "vmcs02", &v->loaded, l0_pa(m, region02), region02, m->hw.revision);
 	vmcs_load(&v->vmcs02);

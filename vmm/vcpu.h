@@ -21,15 +21,28 @@ struct exit_info {
 	u64 gpa; /* EPT violation or misconfiguration; else not read */
 };
 
-/* Letting one instruction write where L0 lives, into a page that nobody reads. vmm/step.c */
+/* Letting one instruction, or delivery, write where L0 lives, into a page that nobody reads. vmm/step.c */
 #define STEP_PAGES 4
+enum step_field {
+	STEP_RFLAGS,
+	STEP_BLOCKING,
+	STEP_PENDING,
+	STEP_DEBUGCTL,
+	STEP_EXCEPTIONS,
+	STEP_PFEC_MASK,
+	STEP_PFEC_MATCH,
+	STEP_PIN,
+	STEP_TIMER,
+	STEP_FIELDS,
+};
 struct step {
 	bool active;
+	bool delivery; /* of an event, not an instruction */
 	unsigned count;
 	u64 *leaf[STEP_PAGES];
 	u64 old[STEP_PAGES];
-	u64 rflags; /* TF and IF as the guest had them, where TF does the stepping */
-	bool by_trap_flag;
+	u64 own[STEP_FIELDS]; /* the guest's fields, as they were */
+	u64 rip;
 };
 
 /*

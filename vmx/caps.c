@@ -131,7 +131,8 @@ static u64 caps_l1_misc(const struct caps *hw)
 
 static u64 caps_l1_cr4_fixed1(const struct caps *hw)
 {
-	return hw->cr4_fixed1 & ~(CR4_SMXE | CR4_CET | CR4_PKS | CR4_UINTR | (hw->linear_bits == 57 ? 0 : CR4_LA57));
+	return hw->cr4_fixed1 &
+	       ~(CR4_SMXE | CR4_CET | CR4_PKS | CR4_UINTR | (hw->linear_bits == 57 ? 0 : CR4_LA57));
 }
 
 static u64 caps_l1_ept_vpid(const struct caps *l1, const struct caps *hw)
@@ -204,4 +205,17 @@ bool caps_read_msr(const struct caps *caps, u32 number, u64 *value)
 	if (exists)
 		*value = caps_value(caps, number);
 	return exists;
+}
+
+const char *caps_vmx_refusal(bool vmx, bool readable, u64 feature_control)
+{
+	if (!vmx)
+		return "the processor offers no VMX: use Intel hardware with VT-x, or QEMU/KVM with nested VMX "
+		       "and -cpu host";
+	if (!readable)
+		return "the processor has VMX but no IA32_FEATURE_CONTROL: nothing can be done";
+	if ((feature_control & FEATURE_CONTROL_LOCK) && !(feature_control & FEATURE_CONTROL_VMX))
+		return "VMX is locked off by firmware (IA32_FEATURE_CONTROL): switch VT-x on in the "
+		       "firmware's setup";
+	return 0;
 }

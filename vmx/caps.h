@@ -67,6 +67,12 @@ struct caps {
 /* Fills everything but msr[] and the two widths from msr[], maxphyaddr and linear_bits. */
 void caps_decode(struct caps *caps);
 
+/*
+ * Why VMX cannot be used, and what to do: of CPUID.1:ECX.VMX, whether IA32_FEATURE_CONTROL can be read, and
+ * its value. 0: it can. SDM: "Enabling and Entering VMX Operation".
+ */
+const char *caps_vmx_refusal(bool vmx, bool readable, u64 feature_control);
+
 /* What L1 is shown, from what the processor has (decoded). */
 void caps_l1(struct caps *l1, const struct caps *hw);
 

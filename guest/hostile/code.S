@@ -2,6 +2,8 @@
  * Accesses of many kinds, and what L2 runs. All functions are for trap_call(): (address, 0, 0), and
  * give what they read, or all ones where they only write.
  */
+#include "guest/hostile/event_vector.h"
+
 	.text
 	.code64
 	.macro ACCESS name
@@ -211,6 +213,106 @@ ACCESS read_across /* the half in the hole */
 	or %rcx, %rax
 	ret
 
+/* The stack is at RDI when something is delivered; `event_` is where its gate leads. */
+ACCESS int_n
+	mov %rsp, %rcx
+	mov %rdi, %rsp
+	int $EVENT_VECTOR
+ACCESS ud2
+	mov %rsp, %rcx
+	mov %rdi, %rsp
+	ud2
+ACCESS nmi /* to ourselves: RSI is the local APIC's ID register */
+	mov %rsp, %rcx
+	mov (%rsi), %eax
+	mov %eax, 0x2f0(%rsi)
+	mov %rdi, %rsp
+	movl $0x400, 0x2e0(%rsi)
+1:	pause
+	jmp 1b
+
+	.globl event_frame, event_flags, event_nmi, event_timer
+event_frame: /* all of the frame */
+	mov (%rsp), %rax
+	and 8(%rsp), %rax
+	and 16(%rsp), %rax
+	and 24(%rsp), %rax
+	and 32(%rsp), %rax
+	mov %rcx, %rsp
+	ret
+event_flags: /* RFLAGS in the frame */
+	mov 16(%rsp), %rax
+	mov %rcx, %rsp
+	ret
+event_nmi: /* as event_frame, and IRET ends blocking by NMI */
+	mov (%rsp), %rax
+	and 16(%rsp), %rax
+	and 32(%rsp), %rax
+	mov %rcx, %rsp
+	mov %ss, %edx
+	push %rdx
+	push %rcx
+	pushfq
+	mov %cs, %edx
+	push %rdx
+	lea 1f(%rip), %rdx
+	push %rdx
+	iretq
+1:	ret
+event_timer: /* counts interrupts, and those that found the trap flag set */
+	push %rax
+	mov 24(%rsp), %rax
+	shr $8, %eax
+	and $1, %eax
+	add %eax, timer_trap_flags(%rip)
+	incl timer_interrupts(%rip)
+	mov $0xfee000b0, %eax
+	movl $0, (%rax)
+	pop %rax
+	iretq
+
+/* RDI is written with the trap flag set by ourselves: the trap comes at single_stepped. */
+	.globl single_stepped, mov_ss_stepped, breakpoint_met
+ACCESS single_step
+	pushfq
+	orl $0x100, (%rsp)
+	popfq
+	movq $0, (%rdi)
+single_stepped:
+	ud2
+ACCESS mov_ss
+	mov %ss, %eax
+	mov %eax, %ss
+	movq $0, (%rdi)
+	WROTE
+ACCESS mov_ss_single_step
+	mov %ss, %eax
+	pushfq
+	orl $0x100, (%rsp)
+	popfq
+	mov %eax, %ss
+	movq $0, (%rdi)
+mov_ss_stepped:
+	ud2
+ACCESS breakpoint /* on writes of 8 bytes */
+	mov %rdi, %dr0
+	mov $0x90401, %eax
+	mov %rax, %dr7
+	movq $0, (%rdi)
+breakpoint_met:
+	ud2
+ACCESS debug_status /* DR6, and no breakpoints any more */
+	mov %dr6, %rax
+	mov $0x400, %ecx
+	mov %rcx, %dr7
+	mov $0xffff0ff0, %ecx
+	mov %rcx, %dr6
+	ret
+/* The first half of RDI's 8 bytes can be written, and the page of the second faults. */
+ACCESS write_into_fault
+	movq $0, (%rdi)
+	WROTE
+
 ACCESS execute
 	call *%rdi
 	ret
@@ -237,5 +339,13 @@ l2_tpr: /* RAX: CR8 */
 	vmcall
 l2_ud2:
 	ud2
+
+	.bss
+	.balign 4
+	.globl timer_interrupts, timer_trap_flags
+timer_interrupts:
+	.skip 4
+timer_trap_flags:
+	.skip 4
 
 	.section .note.GNU-stack, "", @progbits

@@ -17,6 +17,7 @@ bool hole_intact(void);
 
 /* The tests. */
 void hostile_cpu(void);
+void hostile_events(void);
 void hostile_vmx(void);
 void hostile_l2(void);
 

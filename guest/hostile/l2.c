@@ -89,6 +89,20 @@ static void virtual_apic(const char *what)
 	check_value("l2", text, 0xffffffff, *(volatile u32 *)(hole_base + 0x80));
 }
 
+static void apic_access(void)
+{
+	if (!vmx_allows(PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES)) {
+		print("~ l2: no APIC-access page\n");
+		return;
+	}
+	start(l2_touch, false);
+	add(VMCS_PROC_CONTROLS, PROC_ACTIVATE_SECONDARY);
+	add(VMCS_PROC2_CONTROLS, PROC2_VIRTUALIZE_APIC_ACCESSES);
+	vmcs_set(VMCS_APIC_ACCESS_ADDRESS, hole_base);
+	l2.gpr[RBX] = hole_base + 0x20;
+	run_is("APIC-access page in the hole", "exit 44");
+}
+
 static void lists(void)
 {
 	start(l2_ports, false);
@@ -153,6 +167,14 @@ static void ept_leaves(void)
 	start(l2_touch, true);
 	l2.gpr[RBX] = hole_base + 0x30;
 	touch_is("EPT 2 MiB page of the hole");
+	if (rdmsr(MSR_IA32_VMX_EPT_VPID_CAP) & EPT_CAP_1G) {
+		start(l2_touch, true);
+		ept_table(1)[0] = EPT_LARGE | EPT_WB | EPT_RWX;
+		l2.gpr[RBX] = hole_base + 0x50;
+		touch_is("EPT 1 GiB page around the hole");
+	} else {
+		print("~ l2: no EPT pages of 1 GiB\n");
+	}
 	start(l2_execute, true);
 	l2.gpr[RBX] = hole_base;
 	run_is("EPT page of the hole: execution", "exit 0 vector 6 error 0");
@@ -190,6 +212,7 @@ void hostile_l2(void)
 	bitmaps();
 	virtual_apic("once");
 	virtual_apic("again");
+	apic_access();
 	lists();
 	if (vmx_allows(PROC2, PROC2_ENABLE_EPT)) {
 		ept_tables();

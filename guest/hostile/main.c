@@ -22,6 +22,7 @@ void guest_main(void)
 	}
 	print("~ the hypervisor's memory: 0x%lx to 0x%lx\n", hole_base, hole_end - 1);
 	hostile_cpu();
+	hostile_events();
 	hostile_vmx();
 	hostile_l2();
 	check_total();

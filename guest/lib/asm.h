@@ -32,6 +32,16 @@ static inline void halt(void)
 	asm volatile("cli; hlt" : : : "memory");
 }
 
+static inline void interrupts_on(void)
+{
+	asm volatile("sti; nop" : : : "memory");
+}
+
+static inline void interrupts_off(void)
+{
+	asm volatile("cli" : : : "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;

@@ -124,8 +124,8 @@ static void set_gate(int vector, void *handler)
 {
 	uint64_t at = (uintptr_t)handler;
 
-	idt[vector] = (struct gate){(uint16_t)at,         8, 0x8E00, (uint16_t)(at >> 16),
-				    (uint32_t)(at >> 32), 0};
+	idt[vector] =
+		(struct gate){(uint16_t)at, 8, 0x8E00, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
 }
 
 static void set_idt(void)

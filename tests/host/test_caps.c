@@ -1,6 +1,9 @@
 #include "machine.h"
 #include "test.h"
+#include "vmx/msr.h"
 #include "vmx/x86.h"
+
+#include <string.h>
 
 static const struct {
 	u32 plain, exact;
@@ -293,4 +296,22 @@ TEST(caps_decode_needs_secondary_activated)
 	EXPECT(!caps_has(&hw, CI_PROC2_ENABLE_EPT));
 	EXPECT_EQ(hw.ept_vpid, 0);
 	EXPECT(caps_has(&hw, CI_ALWAYS));
+}
+
+static bool refused(bool vmx, bool readable, u64 feature_control, const char *text)
+{
+	const char *why = caps_vmx_refusal(vmx, readable, feature_control);
+	return why && strstr(why, text) && !strchr(why, '\n');
+}
+
+TEST(caps_vmx_refusal)
+{
+	EXPECT(refused(false, false, 0, "no VMX"));
+	EXPECT(refused(true, false, 0, "no IA32_FEATURE_CONTROL"));
+	EXPECT(refused(true, true, FEATURE_CONTROL_LOCK, "locked off by firmware"));
+	EXPECT(refused(true, true, FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_IN_SMX,
+		       "locked off by firmware"));
+	EXPECT(!caps_vmx_refusal(true, true, 0));
+	EXPECT(!caps_vmx_refusal(true, true, FEATURE_CONTROL_VMX));
+	EXPECT(!caps_vmx_refusal(true, true, FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX));
 }

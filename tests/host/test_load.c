@@ -75,7 +75,7 @@ static void reset(void)
 	memcpy(m.map, map, sizeof(map));
 	strcpy(m.boot.loader, "GRUB 2.06");
 	m.boot.rsdp = 0xf5a30;
-	m.in = (struct load_in){&m.boot, m.in.image, m.map, ARRAY_LEN(map), L0_BASE, L0_SIZE};
+	m.in = (struct load_in){&m.boot, m.in.image, m.map, ARRAY_LEN(map), L0_BASE, L0_SIZE, NULL};
 }
 
 /* Enrols what GRUB loaded to `base`; [0] is L1. */
@@ -1320,6 +1320,39 @@ TEST(load_unknown_format)
 	set_multiboot1(3);
 	set32(HEADER_AT + 8, 1);
 	expect_elf_refusal(LOAD_UNKNOWN, "no known format");
+}
+
+static void ask(const char *protocol, enum load_refusal code, const char *words)
+{
+	m.in.protocol = protocol;
+	if (words)
+		expect_refusal(code, words);
+	else
+		EXPECT_EQ(plan(), 0);
+}
+
+TEST(load_protocol)
+{
+	reset();
+	make_multiboot1_elf(32);
+	put_file(5 * MIB, im.bytes, im.size, "");
+	ask(NULL, 0, NULL);
+	ask("", 0, NULL);
+	ask("auto", 0, NULL);
+	ask("multiboot", 0, NULL);
+	ask("multiboot2", LOAD_UNKNOWN,
+	    "no multiboot2 image, which protocol= asks for: it is a multiboot image");
+	ask("linux", LOAD_UNKNOWN, "no linux image, which protocol= asks for: it is a multiboot image");
+	ask("multiboot1", LOAD_UNSUPPORTED, "protocol=multiboot1 is not known");
+	make_linux(0x3000, 0x80000);
+	reset();
+	put_file(5 * MIB, im.bytes, im.size, "");
+	ask("linux", 0, NULL);
+	EXPECT(m.plan.protocol == LOAD_LINUX);
+	ask("multiboot", LOAD_UNKNOWN, "it is a linux image");
+	reset();
+	put_file(5 * MIB, "abcd", 4, "");
+	ask("linux", LOAD_UNKNOWN, "no other known format");
 }
 
 TEST(load_with_little_memory)

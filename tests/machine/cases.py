@@ -13,6 +13,7 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
 """
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
+ICELAKE = {'MODEL': 'corei7_icelake_u'}
 PAIR = object()
 
 BARE = {'L0': 'none'}
@@ -34,6 +35,10 @@ def probe(name, image, end='', status=0, **options):
                status=status, same='all')
 
 
+def hostile(name, model):
+    return row(f'hostile {name}', NESTED, {'L1': 'build/guest/hostile.elf', **model}, out=[r'(?m)^[1-9]\d+ passed, 0 failed'])
+
+
 def linux(name, model):
     return row(name, PAIR, {**model, 'TIMEOUT': '600'}, job='tools/run-linux', same='linux',
                out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
@@ -52,6 +57,16 @@ CASES = [
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
 
+    # L0's memory, attacked; bare there is none.
+    hostile('skylake', SKYLAKE),
+    hostile('haswell', HASWELL),
+    hostile('icelake', ICELAKE),
+    row('hostile bare', BARE, {'L1': 'build/guest/hostile.elf'}, out=['(?m)^skip all: ']),
+
+    # Of two processors L1 gets one, and sees one.
+    row('linux on two processors', NESTED, {'CPUS': '2', 'TIMEOUT': '600'}, job='tools/run-linux',
+        out=['(?m)^L2: ok the end', '(?m)^L1: processors 1$', '(?m)^L1: end']),
+
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
         until=r'#3  \[Moving inversions', out=[r'Memtest86\+', r'Errors: 0 ', r'^(?![\s\S]*Errors: [1-9])']),
@@ -61,6 +76,7 @@ CASES = [
     probe('multiboot, address fields', 'probe-flat.bin', **MODULES),
     probe('multiboot2, ELF32', 'probe2.elf', **MODULES),
     probe('multiboot2, ELF64', 'probe2.elf64', **MODULES),
+    probe('multiboot by name', 'probe.elf', L1_PROTOCOL='multiboot'),
     # The ways to end.
     probe('ACPI power-off', 'probe.elf', 'acpi'),
     probe('triple fault', 'probe.elf', 'triple-fault', status=1),
@@ -82,7 +98,9 @@ CASES = [
     refused('cut Linux setup', '', L1='build/test/cut-linux-setup'),
     refused('cut Linux', '', L1='build/test/cut-linux'),
     refused('L1 over video memory', '', L1='build/test/probe-on-video.elf'),
+    refused('L1 over L0', 'Nestling itself is at', L1='build/test/probe-on-l0.elf'),
     refused('L1 where no memory is', '', L1='build/test/probe-no-memory.elf'),
+    refused('another protocol', 'no linux image.*is a multiboot image', L1='build/test/probe.elf', L1_PROTOCOL='linux'),
     refused('unknown multiboot flag', '', L1='build/test/probe-unknown-flag.elf'),
     refused('unknown multiboot2 tag', '', L1='build/test/probe2-unknown-tag.elf'),
 

@@ -4,13 +4,14 @@ PROBE_CFLAGS = -m32 -march=i686 -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie 
 	-fcf-protection=none -mgeneral-regs-only $(WARN)
 PROBE_FORM =
 PROBE_AT = 0x200000
-PROBES := probe probe2 probe-flat probe-unknown-flag probe2-unknown-tag probe-on-video probe-no-memory
+PROBES := probe probe2 probe-flat probe-unknown-flag probe2-unknown-tag probe-on-video probe-on-l0 probe-no-memory
 
 $(TEST)/probe2.elf: PROBE_FORM = -DMULTIBOOT2
 $(TEST)/probe-flat.elf: PROBE_FORM = -DFLAGS=0x10003
 $(TEST)/probe-unknown-flag.elf: PROBE_FORM = -DFLAGS=0x1003
 $(TEST)/probe2-unknown-tag.elf: PROBE_FORM = -DMULTIBOOT2 -DUNKNOWN_TAG
 $(TEST)/probe-on-video.elf: PROBE_AT = 0xa0000
+$(TEST)/probe-on-l0.elf: PROBE_AT = 0x1f500000
 $(TEST)/probe-no-memory.elf: PROBE_AT = 0x70000000
 $(PROBES:%=$(TEST)/%.elf): tests/machine/probe_start.S tests/machine/probe.c tests/machine/machine.mk
 	@mkdir -p $(@D)
