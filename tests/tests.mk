@@ -12,9 +12,18 @@ HOST_COMPILERS := $(HOSTCC) $(filter-out $(HOSTCC),$(if $(wildcard \
 	$(shell clang -print-runtime-dir 2>/dev/null)/libclang_rt.asan-x86_64.a),clang))
 host_obj = $(patsubst %.c,$(B)/host/$(1)/%.o,$(PURE_SRC) $(HOST_TEST_SRC))
 
-.PHONY: host-test check check-format check-layering check-compile check-static format
+.PHONY: host-test host-sources mutate check check-format check-layering check-compile check-static format
 host-test: $(HOST_COMPILERS:%=$(B)/host/%/host-test) ## unit tests of the pure parts (T=part of a name)
 	$(Q)tools/total $(patsubst %,"%$(if $(T), $(T))",$^)
+
+host-sources:
+	@printf '%s\n' $(PURE_SRC) $(HOST_TEST_SRC)
+
+# Event and exit code: what L1 is told, and what it must not be told.
+mutate: FILES ?= $(wildcard $(addprefix nested/,exit.c event.c owner.c merge.c))
+mutate: ## change every line of the exit and event code; a test must fail (FILES="nested/exit.c ...")
+	$(Q)tools/deps build check
+	$(Q)tools/mutate $(FILES)
 
 define HOST_COMPILER
 $(B)/host/$(1)/%.o: %.c Makefile tests/tests.mk
