@@ -25,6 +25,26 @@ mutate: ## change every line of the exit and event code; a test must fail (FILES
 	$(Q)tools/deps build check
 	$(Q)tools/mutate $(FILES)
 
+# Programs for the developer's own machine, from the same C code.
+HOST_TOOL_SRC = $(wildcard nested/check*.c) nested/rules.c $(addprefix vmx/,fields.c controls.c caps.c)
+HOST_TOOL_CFLAGS = -std=gnu11 -O2 -g -fno-strict-aliasing -I. $(WARN)
+
+$(B)/rules: tools/rules.c $(HOST_TOOL_SRC) $(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+	@mkdir -p $(@D)
+	@echo "  HOSTLD  $@" >&2
+	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: rules docs check-docs
+rules: $(B)/rules ## the table of VM entry's rules: who decides each, and its test
+	@$(B)/rules
+
+docs: $(B)/rules ## generate docs/rules.md
+	$(Q)$(B)/rules --markdown > docs/rules.md
+
+check-docs: $(B)/rules
+	@echo "  DOCS"
+	$(Q)$(B)/rules --markdown | cmp -s - docs/rules.md || { echo "docs/rules.md is not current, see make docs"; exit 1; }
+
 define HOST_COMPILER
 $(B)/host/$(1)/%.o: %.c Makefile tests/tests.mk
 	@mkdir -p $$(@D)
@@ -37,13 +57,13 @@ $(B)/host/$(1)/host-test: $(call host_obj,$(1))
 endef
 $(foreach c,$(HOST_COMPILERS),$(eval $(call HOST_COMPILER,$(c))))
 
-C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host,$(d)/*.c $(d)/*.h))
+C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tools,$(d)/*.c $(d)/*.h))
 L0_C = $(filter %.c,$(L0_SRC))
 L0_HEADERS = $(filter %.h,$(C_FILES)) $(wildcard vmx/*.def nested/*.def vmm/*.def)
 
 check: ## format, layering, two compilers, static analysis, host tests
 	$(Q)tools/deps build check
-	$(Q)$(MAKE) --no-print-directory -k -j$(or $(JOBS),2) check-format check-layering check-compile check-static \
+	$(Q)$(MAKE) --no-print-directory -k -j$(or $(JOBS),2) check-format check-layering check-docs check-compile check-static \
 		$(HOST_COMPILERS:%=$(B)/host/%/host-test)
 	$(Q)$(MAKE) --no-print-directory host-test
 

@@ -3,6 +3,7 @@
 #include "nested/check.h"
 #include "nested/exit.h"
 #include "nested/merge.h"
+#include "nested/msr_area.h"
 #include "nested/owner.h"
 #include "vmm/console.h"
 #include "vmm/cr.h"
@@ -12,6 +13,7 @@
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
 #include "vmm/msr.h"
+#include "vmm/refusal_pure.h"
 #include "vmx/assert.h"
 #include "vmx/cpu.h"
 #include "vmx/msr.h"
@@ -87,20 +89,12 @@ static struct msr_entry read_msr_entry(const struct vcpu *v, u64 area, u32 index
 	return e;
 }
 
-/* SDM: "Loading MSRs" of VM entries and of VM exits; x2APIC MSRs only where the APIC is in that mode. */
-static bool loadable(const struct msr_entry *e)
-{
-	return e->reserved == 0 && e->number != MSR_IA32_FS_BASE && e->number != MSR_IA32_GS_BASE &&
-	       !(e->number >= MSR_X2APIC_FIRST && e->number <= MSR_X2APIC_LAST) &&
-	       e->number != MSR_IA32_SMM_MONITOR_CTL && e->number != MSR_IA32_BIOS_UPDT_TRIG;
-}
-
 /* Gives 0, or the 1-based index of the entry that cannot be loaded; those before it are (R44). */
 static u32 load_msrs(struct vcpu *v, u64 area, u64 count)
 {
 	for (u32 i = 0; i < count; i++) {
 		struct msr_entry e = read_msr_entry(v, area, i);
-		if (!loadable(&e) || !msr_write(v, e.number, e.value))
+		if (msr_area_load(e.number, e.reserved) != RULE_COUNT || !msr_write(v, e.number, e.value))
 			return i + 1;
 	}
 	return 0;
@@ -191,7 +185,8 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 {
 	struct vmcs12 *v12 = v->nested.v12;
 	const struct vmcs_image *l2 = &v->vmcs02_image;
-	bool virtual_nmis = !(v12->pin_controls & PIN_NMI_EXITING) || (v12->pin_controls & PIN_VIRTUAL_NMIS);
+	bool virtual_nmis = !(v12->pin_controls & PIN_NMI_EXITING) ||
+			    (v12->pin_controls & PIN_VIRTUAL_NMIS);
 	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
 	event_leave_l2(v);
@@ -204,9 +199,8 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 		.cr0 = l2->f[FI_GUEST_CR0],
 		.efer = l2->f[FI_GUEST_IA32_EFER],
 		.pat = l2->f[FI_GUEST_IA32_PAT],
-		.nmi_blocking = is_nmi ||
-				((!virtual_nmis || !(v12->pin_controls & PIN_NMI_EXITING)) &&
-				 (l2->f[FI_GUEST_INTERRUPTIBILITY] & BLOCKING_NMI)),
+		.nmi_blocking = is_nmi || ((!virtual_nmis || !(v12->pin_controls & PIN_NMI_EXITING)) &&
+					   (l2->f[FI_GUEST_INTERRUPTIBILITY] & BLOCKING_NMI)),
 	};
 	enter_l1(v, &in);
 }
@@ -258,7 +252,8 @@ static bool handle_ept(struct vcpu *v)
 
 	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
 		return false; /* L2's addresses are L1's: EPT01 */
-	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx", v->exit.gpa);
+	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx",
+	       v->exit.gpa);
 	struct ept12_result r = ept02_violation(v, v12->ept_pointer);
 	if (r.kind == EPT12_MAPPED) {
 		event_deliver_again(v);
@@ -364,18 +359,34 @@ static struct check_in gather_checks(const struct vcpu *v)
 	return in;
 }
 
-static void log_refusal(enum check_id id)
+static void log_refusal(const struct check_in *in, enum check_id id)
 {
-	log_line("L2 entry refused: %s: %s (SDM: %s)", check_info[id].name, check_info[id].text,
-		 check_info[id].title);
+	char text[REFUSAL_TEXT];
+
+	refusal_check(text, in, id);
+	log_line("L2 entry refused: %s", text);
+}
+
+/* index: from 1, in the VM-entry MSR-load area. */
+static void log_msr_refusal(const struct vcpu *v, u32 index)
+{
+	struct msr_entry e = read_msr_entry(v, v->nested.v12->entry_msr_load_addr, index - 1);
+	enum rule_id rule = msr_area_load(e.number, e.reserved);
+	char text[REFUSAL_TEXT];
+
+	refusal_msr(text, index, e.number, e.value, rule == RULE_COUNT ? RULE_msr_load_fault : rule);
+	log_line("L2 entry refused: %s", text);
 }
 
 static u64 guest_failure_qualification(enum check_id id)
 {
 	switch (check_info[id].failure) {
-	case FAIL_GUEST_PDPTE: return 2;
-	case FAIL_GUEST_LINK: return 4;
-	default: return 0;
+	case FAIL_GUEST_PDPTE:
+		return 2;
+	case FAIL_GUEST_LINK:
+		return 4;
+	default:
+		return 0;
 	}
 }
 
@@ -457,19 +468,19 @@ struct insn_outcome nested_enter(struct vcpu *v)
 
 	if (id != CHECK_PASSED) {
 		bool controls = check_info[id].failure == FAIL_CTL;
-		log_refusal(id);
+		log_refusal(&in, id);
 		return fail(controls ? VMERR_ENTRY_BAD_CONTROLS : VMERR_ENTRY_BAD_HOST_STATE);
 	}
 	id = check_guest(&in);
 	if (id != CHECK_PASSED) {
-		log_refusal(id);
+		log_refusal(&in, id);
 		fail_entry(v, EXIT_REASON_ENTRY_GUEST_STATE, guest_failure_qualification(id));
 		return INSN_OK;
 	}
 	switch_to_l2(v, &in);
 	failed = load_msrs(v, v12->entry_msr_load_addr, bounded(v, v12->entry_msr_load_count));
 	if (failed) {
-		log_line("L2 entry refused: entry %u of the VM-entry MSR-load area", failed);
+		log_msr_refusal(v, failed);
 		fail_entry(v, EXIT_REASON_ENTRY_MSR_LOAD, failed);
 	}
 	return INSN_OK;
