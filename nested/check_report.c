@@ -4,13 +4,13 @@ const char *check_input_name(unsigned input)
 {
 	static const char *const names[CHECK_INPUTS - FI_COUNT] = {
 		[IN_VTPR - FI_COUNT] = "VTPR",
-		[IN_LINK_REVISION - FI_COUNT] = "revision of the linked VMCS",
-		[IN_PDPTE0 - FI_COUNT] = "PDPTE0 in memory",
-		[IN_PDPTE1 - FI_COUNT] = "PDPTE1 in memory",
-		[IN_PDPTE2 - FI_COUNT] = "PDPTE2 in memory",
-		[IN_PDPTE3 - FI_COUNT] = "PDPTE3 in memory",
-		[IN_CURRENT_VMCS - FI_COUNT] = "current VMCS",
-		[IN_L1_IA32E - FI_COUNT] = "IA32_EFER.LMA at VM entry",
+		[IN_LINK_REVISION - FI_COUNT] = "LINK_REVISION",
+		[IN_PDPTE0 - FI_COUNT] = "MEMORY_PDPTE0",
+		[IN_PDPTE1 - FI_COUNT] = "MEMORY_PDPTE1",
+		[IN_PDPTE2 - FI_COUNT] = "MEMORY_PDPTE2",
+		[IN_PDPTE3 - FI_COUNT] = "MEMORY_PDPTE3",
+		[IN_CURRENT_VMCS - FI_COUNT] = "CURRENT_VMCS",
+		[IN_L1_IA32E - FI_COUNT] = "L1_IA32E",
 	};
 
 	return input < FI_COUNT ? field_info[input].name : names[input - FI_COUNT];

@@ -3,7 +3,8 @@
 # Everything that builds on a host; a privileged instruction in it fails to link, or to assemble.
 PURE_SRC = $(wildcard nested/*.c vmm/*_pure.c vmm/load*.c) vmm/mtrr.c \
 	$(addprefix vmx/,fields.c controls.c exits.c caps.c)
-HOST_TEST_SRC = $(wildcard tests/host/*.c)
+HOST_TEST_SRC = $(wildcard tests/host/*.c) $(VMCS_CHECK_SRC)
+VMCS_CHECK_SRC = $(addprefix tools/vmcs-check/,dump.c caps_text.c judge.c)
 HOST_CFLAGS = -std=gnu11 -O1 -g -fno-strict-aliasing -fno-omit-frame-pointer -I. -Itests/host $(WARN) \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -34,6 +35,17 @@ $(B)/rules: tools/rules.c $(HOST_TOOL_SRC) $(wildcard nested/*.h nested/*.def vm
 	@echo "  HOSTLD  $@" >&2
 	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)
 
+VMCS_CHECK_HEADERS = $(wildcard tools/vmcs-check/*.h tools/vmcs-check/*.def)
+
+$(B)/vmcs-check: tools/vmcs-check/main.c $(VMCS_CHECK_SRC) $(HOST_TOOL_SRC) $(VMCS_CHECK_HEADERS) \
+		$(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+	@mkdir -p $(@D)
+	@echo "  HOSTLD  $@" >&2
+	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: vmcs-check
+vmcs-check: $(B)/vmcs-check ## which rules does a VMCS dump break? see docs/vmcs-check.md
+
 .PHONY: rules docs check-docs
 rules: $(B)/rules ## the table of VM entry's rules: who decides each, and its test
 	@$(B)/rules
@@ -57,7 +69,7 @@ $(B)/host/$(1)/host-test: $(call host_obj,$(1))
 endef
 $(foreach c,$(HOST_COMPILERS),$(eval $(call HOST_COMPILER,$(c))))
 
-C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tools,$(d)/*.c $(d)/*.h))
+C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tools tools/vmcs-check,$(d)/*.c $(d)/*.h))
 L0_C = $(filter %.c,$(L0_SRC))
 L0_HEADERS = $(filter %.h,$(C_FILES)) $(wildcard vmx/*.def nested/*.def vmm/*.def)
 

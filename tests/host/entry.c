@@ -215,6 +215,7 @@ void entry_fires(struct entry *e, const char *file, int line)
 	expect_only(e, e->id, file, line);
 	expect_first(e, e->id, file, line);
 	expect_nearest(e, file, line);
+	vmcs_check_names(e, e->id, file, line);
 }
 
 void entry_fires_first(struct entry *e, const char *file, int line)
