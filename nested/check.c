@@ -2,7 +2,9 @@
 
 const struct check_info check_info[CHECK_COUNT] = {
 	[CHECK_PASSED] = {.name = "passed", .title = "", .text = ""},
-#define K(id, failure, title, text) [CHECK_##id] = {#id, title, text, failure, chk_##id},
+#define LIST(...) (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__})
+#define K(id, failure, title, text, control, ...) \
+	[CHECK_##id] = {#id, title, text, chk_##id, LIST(__VA_ARGS__), failure, CI_##control},
 #include "nested/check.def"
 #undef K
 };

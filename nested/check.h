@@ -36,18 +36,35 @@ struct check_in {
 
 enum check_id {
 	CHECK_PASSED,
-#define K(id, failure, title, text) CHECK_##id,
+#define K(id, failure, title, text, control, ...) CHECK_##id,
 #include "check.def"
 #undef K
 	CHECK_COUNT
 };
 
+/* What a check looks at: a field (enum field_index), or one of these. */
+enum check_input {
+	IN_VTPR = FI_COUNT, /* .vtpr */
+	IN_LINK_REVISION, /* .link_revision */
+	IN_PDPTE0, /* .pdpte */
+	IN_PDPTE1,
+	IN_PDPTE2,
+	IN_PDPTE3,
+	IN_CURRENT_VMCS, /* .current_vmcs */
+	IN_L1_IA32E, /* .l1_ia32e */
+	CHECK_INPUTS
+};
+_Static_assert(CHECK_INPUTS <= 256, "an input is a byte");
+
 struct check_info {
 	const char *name; /* the row's id */
 	const char *title; /* SDM section title */
 	const char *text; /* the rule */
-	u8 failure; /* enum check_failure */
 	bool (*holds)(const struct check_in *in); /* the predicate chk_<id> */
+	const u8 *inputs; /* all that the predicate looks at beside the capabilities */
+	u8 input_count;
+	u8 failure; /* enum check_failure */
+	u8 control; /* enum control_index: where it is 0, the rule holds */
 };
 
 extern const struct check_info check_info[CHECK_COUNT];

@@ -146,9 +146,12 @@ bool chk_guest_rip_high(const struct check_in *in)
 	return implies(!mode64(in), has_32_bits(in->v->guest_rip));
 }
 
-bool chk_guest_rip_canonical(const struct check_in *in)
+/* Not canonical: bit N-1 is not looked at, so that RIP may be just past the lower half of addresses. */
+bool chk_guest_rip_wide(const struct check_in *in)
 {
-	return implies(mode64(in), is_canonical(in, in->v->guest_rip));
+	u64 above = in->v->guest_rip >> in->caps->linear_bits;
+
+	return implies(mode64(in), above == 0 || above == ~0ull >> in->caps->linear_bits);
 }
 
 bool chk_guest_rflags_reserved(const struct check_in *in)

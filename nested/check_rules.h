@@ -7,7 +7,7 @@
 
 #include "nested/check.h"
 
-#define K(id, failure, title, text) bool chk_##id(const struct check_in *in);
+#define K(id, failure, title, text, control, ...) bool chk_##id(const struct check_in *in);
 #include "nested/check.def"
 #undef K
 

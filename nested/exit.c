@@ -123,7 +123,7 @@ static void load_control_registers(struct vmcs_image *l1, const struct exit_host
 	cr4 = host64 ? cr4 | CR4_PAE : cr4 & ~CR4_PCIDE;
 	l1->f[FI_GUEST_CR0] = l1->f[FI_CR0_READ_SHADOW] = cr0;
 	l1->f[FI_GUEST_CR4] = l1->f[FI_CR4_READ_SHADOW] = cr4;
-	l1->f[FI_GUEST_CR3] = v->host_cr3 & ~CR3_PCID_NOFLUSH;
+	l1->f[FI_GUEST_CR3] = v->host_cr3; /* chk_host_cr3: bit 63 is 0 */
 	l1->f[FI_GUEST_DR7] = DR7_INIT;
 	for (unsigned i = 0; i < 4; i++)
 		l1->f[FI_GUEST_PDPTE0 + i] = in->pdpte[i];

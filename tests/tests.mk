@@ -3,7 +3,8 @@
 # Everything that builds on a host; a privileged instruction in it fails to link, or to assemble.
 PURE_SRC = $(wildcard nested/*.c vmm/*_pure.c vmm/load*.c) vmm/mtrr.c vmm/option.c \
 	$(addprefix vmx/,fields.c controls.c exits.c caps.c)
-HOST_TEST_SRC = $(wildcard tests/host/*.c)
+HOST_TEST_SRC = $(wildcard tests/host/*.c) $(VMCS_CHECK_SRC)
+VMCS_CHECK_SRC = $(addprefix tools/vmcs-check/,dump.c caps_text.c judge.c)
 HOST_CFLAGS = -std=gnu11 -O1 -g -fno-strict-aliasing -fno-omit-frame-pointer -I. -Itests/host $(WARN) \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -12,9 +13,49 @@ HOST_COMPILERS := $(HOSTCC) $(filter-out $(HOSTCC),$(if $(wildcard \
 	$(shell clang -print-runtime-dir 2>/dev/null)/libclang_rt.asan-x86_64.a),clang))
 host_obj = $(patsubst %.c,$(B)/host/$(1)/%.o,$(PURE_SRC) $(HOST_TEST_SRC))
 
-.PHONY: host-test check check-format check-layering check-compile check-static format
+.PHONY: host-test host-sources mutate check check-format check-layering check-compile check-static format
 host-test: $(HOST_COMPILERS:%=$(B)/host/%/host-test) ## unit tests of the pure parts (T=part of a name)
 	$(Q)tools/total $(patsubst %,"%$(if $(T), $(T))",$^)
+
+host-sources:
+	@printf '%s\n' $(PURE_SRC) $(HOST_TEST_SRC)
+
+# Event and exit code: what L1 is told, and what it must not be told.
+mutate: FILES ?= $(wildcard $(addprefix nested/,exit.c event.c owner.c merge.c))
+mutate: ## change every line of the exit and event code; a test must fail (FILES="nested/exit.c ...")
+	$(Q)tools/deps build check
+	$(Q)tools/mutate $(FILES)
+
+# Programs for the developer's own machine, from the same C code.
+HOST_TOOL_SRC = $(wildcard nested/check*.c) nested/rules.c $(addprefix vmx/,fields.c controls.c caps.c)
+HOST_TOOL_CFLAGS = -std=gnu11 -O2 -g -fno-strict-aliasing -I. $(WARN)
+
+$(B)/rules: tools/rules.c $(HOST_TOOL_SRC) $(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+	@mkdir -p $(@D)
+	@echo "  HOSTLD  $@" >&2
+	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)
+
+VMCS_CHECK_HEADERS = $(wildcard tools/vmcs-check/*.h tools/vmcs-check/*.def)
+
+$(B)/vmcs-check: tools/vmcs-check/main.c $(VMCS_CHECK_SRC) $(HOST_TOOL_SRC) $(VMCS_CHECK_HEADERS) \
+		$(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+	@mkdir -p $(@D)
+	@echo "  HOSTLD  $@" >&2
+	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: vmcs-check
+vmcs-check: $(B)/vmcs-check ## which rules does a VMCS dump break? see docs/vmcs-check.md
+
+.PHONY: rules docs check-docs
+rules: $(B)/rules ## the table of VM entry's rules: who decides each, and its test
+	@$(B)/rules
+
+docs: $(B)/rules ## generate docs/rules.md
+	$(Q)$(B)/rules --markdown > docs/rules.md
+
+check-docs: $(B)/rules
+	@echo "  DOCS"
+	$(Q)$(B)/rules --markdown | cmp -s - docs/rules.md || { echo "docs/rules.md is not current, see make docs"; exit 1; }
 
 define HOST_COMPILER
 $(B)/host/$(1)/%.o: %.c Makefile tests/tests.mk
@@ -28,13 +69,13 @@ $(B)/host/$(1)/host-test: $(call host_obj,$(1))
 endef
 $(foreach c,$(HOST_COMPILERS),$(eval $(call HOST_COMPILER,$(c))))
 
-C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host,$(d)/*.c $(d)/*.h))
+C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tools tools/vmcs-check,$(d)/*.c $(d)/*.h))
 L0_C = $(filter %.c,$(L0_SRC))
 L0_HEADERS = $(filter %.h,$(C_FILES)) $(wildcard vmx/*.def nested/*.def vmm/*.def)
 
 check: ## format, layering, two compilers, static analysis, host tests
 	$(Q)tools/deps build check
-	$(Q)$(MAKE) --no-print-directory -k -j$(or $(JOBS),2) check-format check-layering check-compile check-static \
+	$(Q)$(MAKE) --no-print-directory -k -j$(or $(JOBS),2) check-format check-layering check-docs check-compile check-static \
 		$(HOST_COMPILERS:%=$(B)/host/%/host-test)
 	$(Q)$(MAKE) --no-print-directory host-test
 

@@ -97,6 +97,7 @@ void hardware_check(struct machine *m)
 	caps_l1(&m->l1, &m->hw);
 	read_mtrrs(&m->mtrr, m->hw.maxphyaddr);
 	m->efer_valid = efer_valid_bits();
+	m->rtm = cpu_cpuid(0, 0).eax >= 7 && (cpu_cpuid(7, 0).ebx & BIT(11));
 }
 
 void hardware_vmxon(struct machine *m)

@@ -42,6 +42,7 @@ struct machine {
 	struct caps hw, l1; /* capabilities: the processor's, and what L1 is shown */
 	struct ept01 ept01;
 	struct mtrr_state mtrr; /* L1's; the processor's own stay as firmware left them */
+	bool rtm; /* RTM is there: CPUID.07H:EBX[11] */
 	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
 	u64 feature_control; /* L1's IA32_FEATURE_CONTROL */
 	struct bios_hook bios;

@@ -9,7 +9,8 @@
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
-#include "vmm/msr_area.h"
+#include "vmm/msr_list.h"
+#include "vmm/refusal_pure.h"
 #include "vmm/vmcs02.h"
 #include "vmm/vmcs12.h"
 #include "vmx/assert.h"
@@ -80,7 +81,7 @@ static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 	write_l1_state(v, &l1);
 	vmcs02_flush_without_vpid(v);
 	if (v12->exit_msr_load_count &&
-	    msr_area_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
+	    msr_list_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
 		vmx_abort(v, ABORT_LOAD_MSRS);
 }
 
@@ -115,7 +116,7 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 	if (exit_clears_injection(v12))
 		vmcs12_changed(v, FI_ENTRY_INTERRUPTION_INFO);
 	if (v12->exit_msr_store_count &&
-	    !msr_area_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
+	    !msr_list_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
 		vmx_abort(v, ABORT_SAVE_MSRS);
 	struct exit_host_in in = gather_kept(v);
 	in.nmi_blocking = blocks_nmis(v, is_nmi);
@@ -304,7 +305,7 @@ static struct check_in gather_checks(const struct vcpu *v)
 		.l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA,
 		.efer_valid = m->efer_valid,
 		.debugctl_valid = BITS(15, 6) | BITS(1, 0),
-		.rtm = cpu_cpuid(7, 0).ebx & BIT(11),
+		.rtm = m->rtm,
 		.current_vmcs = {v->nested.current},
 	};
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
@@ -317,10 +318,12 @@ static struct check_in gather_checks(const struct vcpu *v)
 	return in;
 }
 
-static void log_refusal(enum check_id id)
+static void log_refusal(const struct check_in *in, enum check_id id)
 {
-	log_line("L2 entry refused: %s: %s (SDM: %s)", check_info[id].name, check_info[id].text,
-		 check_info[id].title);
+	char text[REFUSAL_TEXT];
+
+	refusal_check(text, in, id);
+	log_line("L2 entry refused: %s", text);
 }
 
 static u64 guest_failure_qualification(enum check_id id)
@@ -344,9 +347,9 @@ static enum check_id check_all(struct vcpu *v, struct check_in *in)
 	return id != CHECK_PASSED ? id : check_guest(in);
 }
 
-static struct insn_outcome refuse_entry(struct vcpu *v, enum check_id id)
+static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
 {
-	log_refusal(id);
+	log_refusal(in, id);
 	switch (check_info[id].failure) {
 	case FAIL_CTL:
 		return fail(VMERR_ENTRY_BAD_CONTROLS);
@@ -366,16 +369,16 @@ struct insn_outcome nested_enter(struct vcpu *v)
 	u32 failed;
 
 	if (id != CHECK_PASSED)
-		return refuse_entry(v, id);
+		return refuse_entry(v, &in, id);
 	if (vmcs02_is_close(v))
 		vmcs02_update(v, in.pdpte);
 	else
 		vmcs02_make(v, in.pdpte);
 	if (!v12->entry_msr_load_count)
 		return INSN_OK;
-	failed = msr_area_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
+	failed = msr_list_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
 	if (failed) {
-		log_line("L2 entry refused: entry %u of the VM-entry MSR-load area", failed);
+		msr_list_log_refusal(v, v12->entry_msr_load_addr, failed);
 		fail_entry(v, EXIT_REASON_ENTRY_MSR_LOAD, failed);
 	}
 	return INSN_OK;

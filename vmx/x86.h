@@ -18,8 +18,6 @@
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 
-#define CR3_PCID_NOFLUSH BIT(63)
-
 #define CR4_VME BIT(0)
 #define CR4_PVI BIT(1)
 #define CR4_TSD BIT(2)

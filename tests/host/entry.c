@@ -1,6 +1,7 @@
 #include "entry.h"
 
 #include "machine.h"
+#include "nested/check_report.h"
 
 #define AR_CODE64 0xa09bu
 #define AR_CODE32 0xc09bu
@@ -195,10 +196,26 @@ static void expect_only(const struct entry *e, enum check_id id, const char *fil
 				  i == (int)id ? "does not fire" : "fires");
 }
 
+/* A legal value is there to be found for each of them, and it is one. */
+static void expect_nearest(const struct entry *e, const char *file, int line)
+{
+	struct check_fix fix = check_nearest(&e->in, e->id);
+	struct vmcs12 mended = e->v;
+	struct check_in in = e->in;
+
+	in.v = &mended;
+	mended.f[fix.field] = fix.value;
+	if (!fix.found || !check_info[e->id].holds(&in))
+		test_fail(file, line, "%s: no legal value near, but %s = %#llx", check_info[e->id].name,
+			  field_info[fix.field].name, (unsigned long long)fix.value);
+}
+
 void entry_fires(struct entry *e, const char *file, int line)
 {
 	expect_only(e, e->id, file, line);
 	expect_first(e, e->id, file, line);
+	expect_nearest(e, file, line);
+	vmcs_check_names(e, e->id, file, line);
 }
 
 void entry_fires_first(struct entry *e, const char *file, int line)

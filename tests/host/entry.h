@@ -47,6 +47,9 @@ void entry_fires(struct entry *e, const char *file, int line);
 void entry_fires_first(struct entry *e, const char *file, int line);
 void entry_passes(struct entry *e, const char *file, int line);
 
+/* Written as a dump, of all rules vmcs-check names only this one (test_vmcs_check.c). */
+void vmcs_check_names(const struct entry *e, enum check_id only, const char *file, int line);
+
 #define FIRES(e) entry_fires(e, __FILE__, __LINE__)
 /* For a change that can not but break another rule too: `id` is the one that is reported. */
 #define FIRES_FIRST(e) entry_fires_first(e, __FILE__, __LINE__)

@@ -3,14 +3,22 @@
  */
 #include "test.h"
 
-#define K(id, failure, title, text) void test_chk_##id(void);
+#define K(id, failure, title, text, control, ...) void test_chk_##id(void);
 #include "nested/check.def"
 #undef K
+#define R(id, title, text, by, test) void test_##test(void);
+#define N(id, title, text, word, bit, control)
+#include "nested/rules.def"
+#undef R
 
 static void (*const demanded[])(void) = {
-#define K(id, failure, title, text) test_chk_##id,
+#define K(id, failure, title, text, control, ...) test_chk_##id,
 #include "nested/check.def"
 #undef K
+#define R(id, title, text, by, test) test_##test,
+#include "nested/rules.def"
+#undef R
+#undef N
 };
 
 unsigned rows_demanded(void)

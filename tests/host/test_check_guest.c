@@ -250,9 +250,28 @@ CHECK_TEST(guest_rip_high)
 	FIRES(e);
 }
 
-CHECK_TEST(guest_rip_canonical)
+/* SDM: bits 63:N are identical, N being the width; bit N-1 may differ from them. */
+CHECK_TEST(guest_rip_wide)
 {
-	canonical_address(e, &e->v.guest_rip);
+	e->v.guest_rip = BIT(47); /* just past the lower half: entered, to fault on the fetch */
+	PASSES(e);
+	e->v.guest_rip = BIT(48);
+	FIRES(e);
+	e->v.guest_rip = BIT(63);
+	FIRES(e);
+	e->v.guest_rip = BITS(63, 48);
+	PASSES(e);
+	e->v.guest_rip = BITS(63, 49);
+	FIRES(e);
+	e->v.guest_rip = BITS(62, 48);
+	FIRES(e);
+	e->caps.linear_bits = 57;
+	e->v.guest_rip = BIT(56) | BIT(48);
+	PASSES(e);
+	e->v.guest_rip = BIT(57);
+	FIRES(e);
+	e->v.guest_rip = BITS(63, 57);
+	PASSES(e);
 }
 
 CHECK_TEST(guest_rflags_reserved)

@@ -649,3 +649,18 @@ TEST(exit_loads_all_of_l1)
 	EXPECT(l.l1.f[FI_CR0_READ_SHADOW] != POISON);
 	EXPECT(l.l1.f[FI_CR4_READ_SHADOW] != POISON);
 }
+
+/* And no other field does: L0's own values stay. */
+TEST(exit_loads_nothing_else)
+{
+	struct loaded l;
+
+	load_init(&l, true);
+	load(&l);
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		bool shadow = i == FI_CR0_READ_SHADOW || i == FI_CR4_READ_SHADOW;
+
+		if (field_info[i].group != GUEST && !shadow && i != FI_ENTRY_CONTROLS)
+			EXPECT_EQ(l.l1.f[i], POISON);
+	}
+}

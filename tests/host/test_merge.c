@@ -364,6 +364,18 @@ TEST(merge_exceptions)
 	EXPECT_EQ(m.out.f[FI_PREEMPTION_TIMER_VALUE], 1000);
 }
 
+/* guest_blocking_nmi_sti (rules.def) is left to the processor, which sees what L1 wrote. */
+TEST(merge_passes_nmi_and_sti_blocking)
+{
+	struct merge m;
+
+	init(&m);
+	inject(&m.e, INTR_NMI, VEC_NMI, 0);
+	m.e.v.guest_interruptibility = BLOCKING_STI;
+	run(&m);
+	EXPECT_EQ(m.out.f[FI_GUEST_INTERRUPTIBILITY], BLOCKING_STI);
+}
+
 /* --- what an entry must load again. SDM: "Saving Guest State", "Loading Guest State" --- */
 
 static struct field_set reloaded_after(const struct vmcs12 *v)

@@ -2,8 +2,8 @@
  * The MSR areas of L1's VMCS. SDM: "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs", "Loading
  * MSRs", "Saving MSRs".
  */
-#ifndef VMM_MSR_AREA_H
-#define VMM_MSR_AREA_H
+#ifndef VMM_MSR_LIST_H
+#define VMM_MSR_LIST_H
 
 #include "vmm/vcpu.h"
 
@@ -14,7 +14,10 @@
  * Loading gives 0, or the 1-based index of the entry that cannot be loaded; those before it are (R44).
  * Storing gives false at an entry that cannot be stored.
  */
-u32 msr_area_load(struct vcpu *v, u64 area, u64 count);
-bool msr_area_store(struct vcpu *v, u64 area, u64 count);
+u32 msr_list_load(struct vcpu *v, u64 area, u64 count);
+bool msr_list_store(struct vcpu *v, u64 area, u64 count);
+
+/* Says in the log which rule entry `index` (from 1) broke. */
+void msr_list_log_refusal(const struct vcpu *v, u64 area, u32 index);
 
 #endif
