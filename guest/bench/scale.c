@@ -1,0 +1,5 @@
+#include "guest/bench/bench.h"
+
+void scale_main(void)
+{
+}
