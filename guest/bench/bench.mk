@@ -18,3 +18,13 @@ bench-scale: ## The same figures against the size of things
 	@tools/deps build run
 	$(bench_make) build/nestling.elf build/guest/bench.elf >&2
 	@tools/bench scale $(bench_args)
+
+# The peer: Debian's kernel, its KVM, and a program that starts the same image as its guest.
+$(BENCH)/kvmboot: guest/bench/kvmboot.c
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(LINUX_CFLAGS) -static -s -o $@ $<
+
+$(BENCH)/initrd: $(LINUX)/vmlinuz $(BENCH)/kvmboot build/guest/bench.elf guest/bench/init tools/initrd
+	$(Q)tools/initrd $@ dev/ proc/ bin/ init=guest/bench/init bin/busybox=/bin/busybox \
+		bin/kvmboot=$(BENCH)/kvmboot bench.elf=build/guest/bench.elf \
+		$(foreach m,$(LINUX_MODULES),$m=$(LINUX)/$m)
