@@ -109,7 +109,8 @@ u64 run_inject(const struct figure *f, unsigned n);
 u64 run_hlt_wake(const struct figure *f, unsigned n);
 u64 run_irq_exit(const struct figure *f, unsigned n);
 
-/* The curves of `make bench-scale`: lines `point CURVE X INSTRUCTIONS`. */
+/* The curves of `make bench-scale`; the second is one point, for this machine's memory. */
 void scale_main(void);
+void scale_memory_main(void);
 
 #endif

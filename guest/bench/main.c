@@ -1,7 +1,8 @@
 /*
  * Prints a line `figure NAME INSTRUCTIONS` for each figure. With "counters" on the command line, under
  * a Nestling built to count (vmx/count.h), a line `counts NAME OPERATIONS EXITS VMREADS VMWRITES
- * VMPTRLDS` instead: what L0 executed. With "scale", the points of curves (scale.c).
+ * VMPTRLDS` instead: what L0 executed. With "scale" or "scale-memory", the points of
+ * curves (scale.c).
  */
 #include "guest/bench/bench.h"
 #include "guest/lib/asm.h"
@@ -115,6 +116,10 @@ void guest_main(void)
 	counting = multiboot_argument("counters");
 	if (multiboot_argument("scale")) {
 		scale_main();
+		return;
+	}
+	if (multiboot_argument("scale-memory")) {
+		scale_memory_main();
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
