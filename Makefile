@@ -12,7 +12,7 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -
 FREESTANDING = -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector -mno-red-zone \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -I.
 L0_CFLAGS = $(FREESTANDING) $(WARN) -mcmodel=kernel -mgeneral-regs-only -fno-omit-frame-pointer \
-	-fno-jump-tables
+	-fno-jump-tables $(L0_DEFINES)
 L0_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments,-T,$(B)/linker.ld
 L0_SRC = $(wildcard boot/*.c boot/*.S vmx/*.c vmx/*.S vmm/*.c vmm/*.S nested/*.c)

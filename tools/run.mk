@@ -11,7 +11,7 @@ run_args  = $(foreach v,$(RUN_VARS),$(if $(filter-out undefined default,$(origin
 run_build = +@$(MAKE) -s --no-print-directory build/nestling.elf build/guest/demo.elf \
             $(filter build/guest/%.elf,$(L1)) >&2
 
-include guest/linux/linux.mk tests/machine/machine.mk
+include guest/linux/linux.mk guest/bench/bench.mk tests/machine/machine.mk
 
 .PHONY: run run-linux iso test FORCE
 

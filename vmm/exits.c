@@ -14,6 +14,7 @@
 #include "vmm/step.h"
 #include "vmm/vmx_insn.h"
 #include "vmx/assert.h"
+#include "vmx/count.h"
 #include "vmx/cpu.h"
 #include "vmx/ept_entry.h"
 
@@ -86,6 +87,7 @@ void l0_cpuid(struct vcpu *v)
 	} else if (leaf == 0x12 || leaf == 0x14) {
 		r = (struct cpuid_regs){0, 0, 0, 0};
 	}
+	count_cpuid(leaf, &r);
 	v->gpr[RAX] = r.eax;
 	v->gpr[RBX] = r.ebx;
 	v->gpr[RCX] = r.ecx;

@@ -1,4 +1,11 @@
 /* The way into a guest and back. Contract in vmx/entry.h; slots of gpr[] as in enum gpr. */
+#include "vmx/count.h"
+
+	.macro count_one place
+#ifdef NESTLING_COUNTERS
+	incl	count_of + 4 * \place(%rip)
+#endif
+	.endm
 
 	.text
 	.globl	entry_run, entry_vm_exit, entry_nmi_fixup
@@ -19,6 +26,7 @@ entry_run:
 	push	%rdi
 	mov	$0x6c14, %eax			/* HOST_RSP */
 	vmwrite	%rsp, %rax
+	count_one COUNT_vmwrite
 	mov	%rdi, %rax
 	mov	8*1(%rax), %rcx
 	mov	8*3(%rax), %rbx
@@ -53,6 +61,7 @@ entry_run:
 	jmp	.Lout
 
 entry_vm_exit:
+	count_one COUNT_exit
 	push	%rax
 	mov	8(%rsp), %rax			/* gpr */
 	mov	%rcx, 8*1(%rax)

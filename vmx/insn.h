@@ -6,6 +6,7 @@
 #ifndef VMX_INSN_H
 #define VMX_INSN_H
 
+#include "vmx/count.h"
 #include "vmx/types.h"
 
 enum vmx_result { VMX_SUCCEED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
@@ -16,6 +17,7 @@ enum vmx_result { VMX_SUCCEED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
 	static inline enum vmx_result hw_##name(hpa_t region) \
 	{ \
 		bool cf, zf; \
+		COUNT_ONE(name); \
 		__asm__ volatile(#name " %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(region.v) : "memory"); \
 		return VMX_RESULT(cf, zf); \
 	}
@@ -28,6 +30,7 @@ VMX_POINTER_INSN(vmptrld)
 static inline enum vmx_result hw_vmread(u64 encoding, u64 *value)
 {
 	bool failed;
+	COUNT_ONE(vmread);
 	__asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "=r"(*value) : "r"(encoding));
 	return failed ? VMX_FAIL_VALID : VMX_SUCCEED;
 }
@@ -35,6 +38,7 @@ static inline enum vmx_result hw_vmread(u64 encoding, u64 *value)
 static inline enum vmx_result hw_vmwrite(u64 encoding, u64 value)
 {
 	bool failed;
+	COUNT_ONE(vmwrite);
 	__asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(encoding) : "memory");
 	return failed ? VMX_FAIL_VALID : VMX_SUCCEED;
 }

@@ -1,0 +1,5 @@
+#include "vmx/count.h"
+
+#ifdef NESTLING_COUNTERS
+u32 count_of[COUNT_PLACES];
+#endif
