@@ -25,6 +25,26 @@ static void set_owed(struct apic *a, u8 vector, bool on)
 	*w = on ? *w | bit : *w & ~bit;
 }
 
+/* IRR changes here, and nowhere else. */
+static void request(struct apic *a, u8 vector, bool level)
+{
+	lapic_accept(a->regs, vector, level);
+	a->requests = true;
+}
+
+static void acknowledge(struct apic *a, u8 vector)
+{
+	lapic_acknowledge(a->regs, vector);
+	a->requests = lapic_any_request(a->regs);
+}
+
+static void reset(struct apic *a)
+{
+	lapic_reset(a->regs);
+	memset(a->owed, 0, sizeof(a->owed));
+	a->requests = false;
+}
+
 /* --- from the physical APIC into L1's --- */
 
 enum origin { FROM_LAPIC, FROM_8259, SPURIOUS };
@@ -51,7 +71,7 @@ static void accept(struct vcpu *v, u8 vector)
 	struct apic *a = &v->apic;
 	bool level = apic_hw_has(a, LAPIC_TMR, vector);
 
-	lapic_accept(a->regs, vector, level);
+	request(a, vector, level);
 	if (level)
 		set_owed(a, vector, true);
 	else
@@ -146,7 +166,8 @@ static void let_pass(struct vcpu *v)
 
 bool apic_pending(const struct vcpu *v)
 {
-	return v->apic.extint >= 0 || v->apic.extint_waits || lapic_pending(v->apic.regs) >= 0;
+	const struct apic *a = &v->apic;
+	return a->extint >= 0 || a->extint_waits || (a->requests && lapic_pending(a->regs) >= 0);
 }
 
 bool apic_extint_waits(const struct vcpu *v)
@@ -158,7 +179,7 @@ static int acknowledge_lapic(struct vcpu *v)
 {
 	int vector = lapic_pending(v->apic.regs);
 	if (vector >= 0)
-		lapic_acknowledge(v->apic.regs, (u8)vector);
+		acknowledge(&v->apic, (u8)vector);
 	return vector;
 }
 
@@ -204,7 +225,7 @@ static void interrupt_self(struct vcpu *v, u8 vector)
 	if (vector < 16)
 		apic_hw_self_ipi(a, vector);
 	else if (apic_hw_read(a, LAPIC_SVR) & LAPIC_SVR_ENABLE)
-		lapic_accept(a->regs, vector, false);
+		request(a, vector, false);
 }
 
 /* Other processors are not L1's: what it sends there goes nowhere. */
@@ -313,8 +334,13 @@ void apic_set_tpr(struct vcpu *v, u8 value)
 
 void apic_update_threshold(struct vcpu *v)
 {
-	if (caps_has(&v->machine->hw, CI_PROC_USE_TPR_SHADOW))
-		vcpu_write(v, VMCS_TPR_THRESHOLD, lapic_tpr_threshold(v->apic.regs));
+	struct apic *a = &v->apic;
+	u32 threshold = a->requests ? lapic_tpr_threshold(a->regs) : 0;
+
+	if (threshold == a->threshold || !caps_has(&v->machine->hw, CI_PROC_USE_TPR_SHADOW))
+		return;
+	vcpu_write(v, VMCS_TPR_THRESHOLD, threshold);
+	a->threshold = threshold;
 }
 
 /* --- where it is, and how it starts --- */
@@ -356,10 +382,8 @@ bool apic_write_base(struct vcpu *v, u64 value)
 	if (cpu_wrmsr_safe(MSR_IA32_APIC_BASE, value))
 		return false;
 	a->base = cpu_rdmsr(MSR_IA32_APIC_BASE);
-	if (apic_hw_mode(a) == APIC_OFF) {
-		lapic_reset(a->regs);
-		memset(a->owed, 0, sizeof(a->owed));
-	}
+	if (apic_hw_mode(a) == APIC_OFF)
+		reset(a);
 	place(v);
 	return true;
 }
@@ -386,8 +410,10 @@ void apic_init(struct vcpu *v)
 	a->base = cpu_rdmsr(MSR_IA32_APIC_BASE);
 	if (apic_hw_mode(a) != APIC_OFF)
 		inherit(a);
-	if (caps_has(&v->machine->hw, CI_PROC_USE_TPR_SHADOW))
+	if (caps_has(&v->machine->hw, CI_PROC_USE_TPR_SHADOW)) {
 		vcpu_write(v, VMCS_VIRTUAL_APIC_ADDRESS, l0_pa(v->machine, a->regs).v);
+		vcpu_write(v, VMCS_TPR_THRESHOLD, 0);
+	}
 	place(v);
 }
 
@@ -426,8 +452,7 @@ void apic_reset(struct vcpu *v)
 		accept_all(v);
 		retire(a, 0);
 	}
-	memset(a->owed, 0, sizeof(a->owed));
-	lapic_reset(a->regs);
+	reset(a);
 	a->extint = -1;
 	a->extint_waits = false;
 }

@@ -28,19 +28,19 @@ bool lapic_has(const struct lapic *l, enum lapic_register bitmap, u8 vector)
 	return l->r[bitmap / 4 + STRIDE * (vector / 32)] >> (vector % 32) & 1;
 }
 
-int lapic_highest(const u32 *bitmap, unsigned stride)
+static int highest(const struct lapic *l, enum lapic_register bitmap)
 {
 	for (int i = WORDS - 1; i >= 0; i--) {
-		u32 bits = bitmap[(unsigned)i * stride];
+		u32 bits = l->r[bitmap / 4 + STRIDE * (unsigned)i];
 		if (bits)
 			return 32 * i + 31 - __builtin_clz(bits);
 	}
 	return -1;
 }
 
-static int highest(const struct lapic *l, enum lapic_register bitmap)
+bool lapic_any_request(const struct lapic *l)
 {
-	return lapic_highest(&l->r[bitmap / 4], STRIDE);
+	return highest(l, LAPIC_IRR) >= 0;
 }
 
 void lapic_reset(struct lapic *l)
@@ -84,7 +84,7 @@ u8 lapic_apr(const struct lapic *l)
 int lapic_pending(const struct lapic *l)
 {
 	int request = highest(l, LAPIC_IRR);
-	return class_of(request) > (lapic_ppr(l) & 0xf0u) ? request : -1;
+	return request >= 0 && class_of(request) > (lapic_ppr(l) & 0xf0u) ? request : -1;
 }
 
 u32 lapic_tpr_threshold(const struct lapic *l)

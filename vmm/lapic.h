@@ -51,9 +51,6 @@ static inline u32 *lapic_register(struct lapic *l, u32 offset)
 	return &l->r[offset / 4 & 1023];
 }
 
-/* A set of vectors: one of the three bitmaps of the page, or the like of it. stride: in u32. */
-int lapic_highest(const u32 *bitmap, unsigned stride); /* -1: empty */
-
 void lapic_reset(struct lapic *l);
 
 /* One interrupt arrives. vector: 16 to 255. SDM: "Interrupt Acceptance for Fixed Interrupts". */
@@ -62,6 +59,9 @@ void lapic_accept(struct lapic *l, u8 vector, bool level);
 /* SDM: "Task and Processor Priorities". */
 u8 lapic_ppr(const struct lapic *l);
 u8 lapic_apr(const struct lapic *l);
+
+/* IRR is not empty. */
+bool lapic_any_request(const struct lapic *l);
 
 /* The vector that the processor would be offered now; -1: none above PPR's class. */
 int lapic_pending(const struct lapic *l);

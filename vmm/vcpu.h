@@ -95,6 +95,8 @@ struct ept02 {
 /* L1's local APIC. vmm/apic.h */
 struct apic {
 	struct lapic *regs; /* a page: the virtual-APIC page of vmcs01 */
+	bool requests; /* IRR is not empty: else most questions are answered */
+	u32 threshold; /* what vmcs01's TPR threshold is */
 	u64 base; /* IA32_APIC_BASE, of the physical one and so of L1's */
 	u32 owed[8]; /* vectors whose physical EOI waits for L1's */
 	int extint; /* the vector of an ExtINT that is acknowledged already; -1: none */

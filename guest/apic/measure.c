@@ -13,6 +13,7 @@
 
 void measure(void)
 {
+	MEASURE("CPUID", cpuid(0));
 	MEASURE("EOI", local_put(EOI, 0));
 	MEASURE("read of TPR", local_get(TPR));
 	MEASURE("read of ID", local_get(ID));

@@ -66,7 +66,9 @@ TEST(lapic_highest_is_offered)
 	struct lapic l = {{0}};
 
 	EXPECT_EQ(lapic_pending(&l), -1);
+	EXPECT(!lapic_any_request(&l));
 	lapic_accept(&l, 0x31, false);
+	EXPECT(lapic_any_request(&l));
 	lapic_accept(&l, 0xef, false);
 	lapic_accept(&l, 0x3f, false);
 	EXPECT_EQ(lapic_pending(&l), 0xef);
