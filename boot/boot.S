@@ -197,28 +197,28 @@ boot_load_segments:
 	lretq
 	.size	boot_load_segments, . - boot_load_segments
 
-/* One stub per vector: error code (or 0), vector, then fault_common. */
-	.macro	fault_stub vector
-	.align	16
-	.if	(\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21)
-	.else
-	push	$0
-	.endif
-	push	$\vector
-	jmp	fault_common
-	.endm
+/*
+ * One stub per vector: error code (or 0), vector, then fault_common. Whether there is an error code shows
+ * in the stack: the processor aligns it to 16 bytes before it pushes five words, or six. (An external
+ * interrupt has none, whatever its vector.)
+ */
 	.globl	fault_stubs
 	.align	16
 fault_stubs:
-	.altmacro
 	.set	vector, 0
-	.rept	32
-	fault_stub %vector
+	.rept	256
+	.align	16
+	push	$vector
+	jmp	fault_common
 	.set	vector, vector + 1
 	.endr
-	.noaltmacro
 
 fault_common:
+	test	$8, %spl
+	jnz	1f
+	push	(%rsp)				/* vector */
+	movq	$0, 8(%rsp)			/* error code */
+1:
 	push	%r15
 	push	%r14
 	push	%r13

@@ -13,8 +13,13 @@ struct fault_frame {
 	u64 vector, error_code, rip, cs, rflags, rsp, ss;
 };
 
-struct symbol { u64 address; const char *name; };
-struct extable_row { u64 fault, resume; };
+struct symbol {
+	u64 address;
+	const char *name;
+};
+struct extable_row {
+	u64 fault, resume;
+};
 
 /* The first of the two links has no symbols. */
 extern const struct symbol symbol_table[] __attribute__((weak));
@@ -26,6 +31,7 @@ extern void boot_load_segments(void);
 void fault_handle(struct fault_frame *frame);
 
 static bool *fault_nmi_flag;
+static int *fault_interrupt;
 
 static void print_place(const char *what, u64 address)
 {
@@ -83,6 +89,11 @@ void fault_handle(struct fault_frame *f)
 		f->rip = entry_nmi_fixup(f->rip);
 		return;
 	}
+	if (f->rflags & RFLAGS_IF) { /* cpu_interrupt_window(): nothing in it can fault */
+		*fault_interrupt = (int)f->vector;
+		f->rflags &= ~RFLAGS_IF;
+		return;
+	}
 	for (const struct extable_row *row = extable_start; row < extable_end; row++) {
 		if (row->fault == f->rip && (f->vector == VEC_GP || f->vector == VEC_UD)) {
 			f->rip = row->resume;
@@ -102,13 +113,14 @@ static void set_tss_stack(u32 *tss, unsigned ist, const u8 *end)
 	memcpy(&tss[7 + 2 * ist], &address, 8); /* IST1 is at byte 36 */
 }
 
-void fault_init(struct descriptor_tables *t, bool *nmi_flag)
+void fault_init(struct descriptor_tables *t, bool *nmi, int *interrupt)
 {
 	u64 tss = (u64)t->tss, limit = sizeof(t->tss) - 1;
 	struct table_register gdtr = {sizeof(t->gdt) - 1, (u64)t->gdt};
 	struct table_register idtr = {sizeof(t->idt) - 1, (u64)t->idt};
 
-	fault_nmi_flag = nmi_flag;
+	fault_nmi_flag = nmi;
+	fault_interrupt = interrupt;
 	memset(t, 0, sizeof(*t));
 	t->gdt[1] = 0x00af9b000000fffful;
 	t->gdt[2] = 0x00cf93000000fffful;
@@ -118,7 +130,7 @@ void fault_init(struct descriptor_tables *t, bool *nmi_flag)
 	set_tss_stack(t->tss, 2, stack_df_end);
 	set_tss_stack(t->tss, 3, stack_mc_end);
 	t->tss[25] = sizeof(t->tss) << 16; /* no I/O bitmap */
-	for (unsigned v = 0; v < 32; v++) {
+	for (unsigned v = 0; v < ARRAY_LEN(t->idt); v++) {
 		u64 handler = (u64)(fault_stubs + 16 * v);
 		u64 ist = v == VEC_NMI ? 1 : v == VEC_DF ? 2 : v == VEC_MC ? 3 : 0;
 		t->idt[v].low = (handler & 0xffff) | SEL_CODE << 16 | ist << 32 | 0x8eul << 40 |

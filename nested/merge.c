@@ -1,5 +1,6 @@
 #include "nested/merge.h"
 
+#include "vmx/msr.h"
 #include "vmx/x86.h"
 
 static void copy_fields(struct vmcs_image *out, const struct vmcs12 *v)
@@ -17,14 +18,22 @@ static u32 supported(const struct caps *hw, enum control_word word, u32 value)
 }
 
 /*
- * L0 takes every NMI. Where L1 does not, virtual NMIs keep L2's blocking, which hardware tracks for a
+ * L0 takes every interrupt and every NMI. Where L1 does not, virtual NMIs keep L2's blocking, which hardware tracks for a
  * guest under NMI exiting in that way alone. SDM: "Changes to Instruction Behavior", IRET.
  */
 static u32 pin_controls(const struct vmcs12 *v, const struct caps *hw)
 {
 	u32 pin = (u32)v->pin_controls;
 	u32 nmi = pin & PIN_NMI_EXITING ? 0 : PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
-	return supported(hw, PIN, pin | nmi);
+	return supported(hw, PIN, pin | nmi | PIN_EXTERNAL_INTERRUPT_EXITING);
+}
+
+/* Without a TPR shadow of L2's, its CR8 is L1's, which is not the processor's (vmm/apic.h). */
+static u32 proc_controls(const struct vmcs12 *v, const struct caps *hw)
+{
+	u32 proc = (u32)v->proc_controls | PROC_ACTIVATE_SECONDARY;
+	u32 cr8 = proc & PROC_USE_TPR_SHADOW ? 0 : PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING;
+	return supported(hw, PROC, proc | cr8);
 }
 
 /*
@@ -51,8 +60,7 @@ static u32 proc2_controls(const struct vmcs12 *v, const struct caps *hw)
 static u32 exit_controls(const struct vmcs12 *v, const struct caps *hw)
 {
 	u32 exit = EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_IA32_PAT |
-		   EXIT_LOAD_IA32_PAT | EXIT_SAVE_IA32_EFER | EXIT_LOAD_IA32_EFER |
-		   ((u32)v->exit_controls & EXIT_ACK_INTERRUPT_ON_EXIT);
+		   EXIT_LOAD_IA32_PAT | EXIT_SAVE_IA32_EFER | EXIT_LOAD_IA32_EFER;
 	if (v->pin_controls & PIN_ACTIVATE_PREEMPTION_TIMER)
 		exit |= EXIT_SAVE_PREEMPTION_TIMER; /* so that it runs on after an exit that is L0's */
 	return supported(hw, EXIT, exit);
@@ -80,6 +88,19 @@ static u64 guest_efer(const struct merge_in *in)
 	if (v->guest_cr0 & CR0_PG)
 		efer = (efer & ~EFER_LME) | (ia32e ? EFER_LME : 0);
 	return efer | (ia32e ? EFER_LMA : 0);
+}
+
+u64 merge_x2apic_virtual(const struct vmcs12 *v, bool write)
+{
+	const u64 tpr = BIT(MSR_X2APIC_TPR - MSR_X2APIC_FIRST);
+	const u64 sent = BIT(MSR_X2APIC_EOI - MSR_X2APIC_FIRST) |
+			 BIT(MSR_X2APIC_SELF_IPI - MSR_X2APIC_FIRST);
+
+	if (!v12_proc2(v, PROC2_VIRTUALIZE_X2APIC_MODE))
+		return 0;
+	if (write)
+		return tpr | (v12_proc2(v, PROC2_VIRTUAL_INTERRUPT_DELIVERY) ? sent : 0);
+	return v12_proc2(v, PROC2_APIC_REGISTER_VIRTUALIZATION) ? ~0ul : tpr;
 }
 
 bool merge_uses_pae(const struct vmcs12 *v)
@@ -145,8 +166,7 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 	copy_fields(out, v);
 	out->f[FI_PIN_CONTROLS] = pin_controls(v, in->hw);
 	out->f[FI_GUEST_INTERRUPTIBILITY] = interruptibility(v, out->f[FI_PIN_CONTROLS]);
-	out->f[FI_PROC_CONTROLS] =
-		supported(in->hw, PROC, (u32)v->proc_controls | PROC_ACTIVATE_SECONDARY);
+	out->f[FI_PROC_CONTROLS] = proc_controls(v, in->hw);
 	out->f[FI_PROC2_CONTROLS] = proc2_controls(v, in->hw);
 	out->f[FI_EXIT_CONTROLS] = exit_controls(v, in->hw);
 	out->f[FI_ENTRY_CONTROLS] = entry_controls(v, in->hw);

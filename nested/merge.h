@@ -32,6 +32,13 @@ void merge_reloaded(struct vmcs_image *out, const struct merge_in *in);
 void merge_reloaded_fields(struct field_set *reloaded, const struct field_set *saved,
 			   const struct vmcs12 *v);
 
+/*
+ * Which of L2's MSRs 800H to 83FH (bits 0 to 63) RDMSR or WRMSR finds in L2's virtual-APIC page, where no
+ * MSR bitmap forbids it: the processor's APIC has no part in it. SDM: "Virtualizing MSR-Based APIC
+ * Accesses".
+ */
+u64 merge_x2apic_virtual(const struct vmcs12 *v, bool write);
+
 /* The guest uses PAE paging outside IA-32e mode. */
 bool merge_uses_pae(const struct vmcs12 *v);
 

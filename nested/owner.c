@@ -9,6 +9,29 @@ static enum owner own_l1(const struct owner_in *in)
 	return OWNER_L1;
 }
 
+/* L0 owns the physical interrupts; whether L1 gets an exit for what came is decided afterwards. */
+static enum owner own_l0(const struct owner_in *in)
+{
+	(void)in;
+	return OWNER_L0;
+}
+
+static enum owner own_hlt(const struct owner_in *in)
+{
+	return in->v->proc_controls & PROC_HLT_EXITING ? OWNER_L1 : OWNER_L0;
+}
+
+/* CR8 exits for L0 too, where it is L1's TPR. SDM: "Exit Qualification for Control-Register Accesses". */
+static enum owner own_cr_access(const struct owner_in *in)
+{
+	bool load = (in->qualification >> 4 & 3) == 0;
+	u32 wanted = load ? PROC_CR8_LOAD_EXITING : PROC_CR8_STORE_EXITING;
+
+	if ((in->qualification & 15) != 8)
+		return OWNER_L1;
+	return in->v->proc_controls & wanted ? OWNER_L1 : OWNER_L0;
+}
+
 /*
  * Exceptions exit only where L1 wants them, but for L0's own single step. An NMI is pending for the
  * processor; nested/event.h says what becomes of it.

@@ -12,6 +12,7 @@ struct owner_in {
 	const struct vmcs12 *v;
 	u32 reason; /* basic */
 	u32 intr_info;
+	u64 qualification;
 	const u8 *msr_bitmap12; /* L1's MSR bitmap for L2, 4 KiB; 0 where it cannot be read */
 	u32 msr; /* ECX, for RDMSR and WRMSR */
 	bool stepping; /* L0 is letting L2 do one instruction */

@@ -1,7 +1,7 @@
 # What needs no VT-x: host tests of the pure parts, with sanitizers, and static checks.
 
 # Everything that builds on a host; a privileged instruction in it fails to link, or to assemble.
-PURE_SRC = $(wildcard nested/*.c vmm/*_pure.c vmm/load*.c) vmm/mtrr.c vmm/option.c \
+PURE_SRC = $(wildcard nested/*.c vmm/*_pure.c vmm/load*.c) $(addprefix vmm/,mtrr.c option.c lapic.c decode.c) \
 	$(addprefix vmx/,fields.c controls.c exits.c caps.c)
 HOST_TEST_SRC = $(wildcard tests/host/*.c) $(VMCS_CHECK_SRC)
 VMCS_CHECK_SRC = $(addprefix tools/vmcs-check/,dump.c caps_text.c judge.c)

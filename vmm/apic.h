@@ -37,4 +37,30 @@ bool apic_extint_waits(const struct vcpu *v);
  */
 int apic_acknowledge(struct vcpu *v);
 
+/* IA32_APIC_BASE. False: #GP. */
+bool apic_write_base(struct vcpu *v, u64 value);
+
+/* The x2APIC MSRs that are virtual. False: #GP, also where the APIC is not in x2APIC mode. */
+bool apic_read_msr(struct vcpu *v, u32 number, u64 *value);
+bool apic_write_msr(struct vcpu *v, u32 number, u64 *value);
+
+/* TPR, as CR8 reaches it. */
+u8 apic_tpr(const struct vcpu *v);
+void apic_set_tpr(struct vcpu *v, u8 value);
+
+/*
+ * An EPT violation in the xAPIC's page: executes the instruction. address: l1pa of the access. Requires
+ * v->exit filled.
+ */
+void apic_access(struct vcpu *v, l1pa_t address);
+
+/*
+ * L2 has the xAPIC's page as its APIC-access page: hardware virtualizes all its accesses, if the page is
+ * mapped. L1 must not run while it is. Requires vmcs02 loaded, or that L2 has just ended.
+ */
+void apic_show_page(struct vcpu *v, bool shown);
+
+/* Before each entry of L1: when a lower TPR must exit. Requires vmcs01 loaded. */
+void apic_update_threshold(struct vcpu *v);
+
 #endif

@@ -26,12 +26,23 @@ static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
 static bool touches_special(const struct machine *m, u64 base, u64 size)
 {
 	return overlap(base, size, m->l0_base, m->l0_size) ||
-	       (m->bios.page && overlap(base, size, m->bios.page, PAGE_SIZE));
+	       (m->bios.page && overlap(base, size, m->bios.page, PAGE_SIZE)) ||
+	       (m->apic_hole && overlap(base, size, m->apic_hole - 1, PAGE_SIZE));
+}
+
+static bool in_apic(const struct machine *m, l1pa_t address)
+{
+	return m->apic_hole && (address.v & PAGE_MASK) == m->apic_hole - 1;
+}
+
+bool ept01_is_apic(const struct machine *m, l1pa_t address)
+{
+	return in_apic(m, address) && !m->apic_shown;
 }
 
 bool ept01_read_only(const struct machine *m, l1pa_t address)
 {
-	return touches_special(m, address.v & PAGE_MASK, PAGE_SIZE);
+	return touches_special(m, address.v & PAGE_MASK, PAGE_SIZE) && !in_apic(m, address);
 }
 
 static bool level_supported(const struct machine *m, unsigned level)
@@ -50,6 +61,9 @@ struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max
 						 level};
 	}
 	u64 page = address.v & PAGE_MASK;
+	if (in_apic(m, address))
+		return (struct ept_leaf){
+			m->apic_shown ? m->ept01.sink.v | EPT_RWX | MT_WB << EPT_MT_SHIFT : 0, 0};
 	if (m->bios.page && page == m->bios.page)
 		return (struct ept_leaf){m->bios.shown.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
 	if (l0_owns(m, page))

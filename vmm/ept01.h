@@ -23,6 +23,9 @@ struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max
 /* L1 may not write there: where L0 lives, and the BIOS page that L0 shows in its own version. */
 bool ept01_read_only(const struct machine *m, l1pa_t address);
 
+/* The page of L1's xAPIC: not mapped, each access is emulated (apic_access). */
+bool ept01_is_apic(const struct machine *m, l1pa_t address);
+
 /* Maps what an EPT violation of L1 missed. */
 void ept01_fill(struct machine *m, l1pa_t address);
 

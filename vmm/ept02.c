@@ -125,10 +125,24 @@ struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12)
 	l2pa_t address = {v->exit.gpa};
 	struct ept12_result r = ept12_walk(&memory, &v->machine->l1, eptp12, address, access);
 
-	if (r.kind != EPT12_MAPPED)
+	if (r.kind != EPT12_MAPPED || ept01_is_apic(v->machine, r.address))
 		return r;
 	u64 *leaf = install(v, v->ept02.slot[find_slot(v, eptp12)].root, address, &r);
 	if ((access & EPT_W) && ept01_read_only(v->machine, r.address))
 		step_write(v, leaf);
 	return r;
+}
+
+bool ept02_translate(const struct vcpu *v, u64 address, l1pa_t *at)
+{
+	struct ept12_memory memory = {v->machine, read_entry, write_entry};
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	*at = (l1pa_t){address};
+	if (!v->nested.in_l2 || !v12_proc2(v12, PROC2_ENABLE_EPT))
+		return true;
+	struct ept12_result r =
+		ept12_walk(&memory, &v->machine->l1, v12->ept_pointer, (l2pa_t){address}, EPT_R);
+	*at = r.address;
+	return r.kind == EPT12_MAPPED;
 }

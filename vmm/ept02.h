@@ -22,4 +22,10 @@ struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12);
 void ept02_drop(struct vcpu *v, u64 eptp12);
 void ept02_drop_all(struct vcpu *v);
 
+/*
+ * Where a guest-physical address of the guest that is loaded lies in L1's memory: EPT12's translation for
+ * reading where L2 runs under one, else the address itself. False: nowhere.
+ */
+bool ept02_translate(const struct vcpu *v, u64 address, l1pa_t *at);
+
 #endif

@@ -1,5 +1,6 @@
 #include "vmm/event.h"
 
+#include "vmm/apic.h"
 #include "vmm/lib.h"
 #include "vmm/nested_run.h"
 #include "vmx/assert.h"
@@ -153,6 +154,8 @@ static struct event_in gather(const struct vcpu *v)
 		gather_controls(v, &in);
 	if (debug_trap_is_due(vcpu_read(v, VMCS_GUEST_PENDING_DEBUG), in.interruptibility))
 		in.pending |= BIT(EVENT_DEBUG_TRAP);
+	if (apic_pending(v))
+		in.pending |= BIT(EVENT_INTERRUPT);
 	return in;
 }
 
@@ -165,6 +168,16 @@ static void reset_l1(struct vcpu *v, enum event_kind kind)
 		vcpu_sipi(v, v->events.sipi_vector);
 }
 
+/* Without "acknowledge interrupt on exit" it stays pending. False: none is left to acknowledge. */
+static bool acknowledge_on_exit(struct vcpu *v, struct exit_record *r)
+{
+	if (!(v->nested.v12->exit_controls & EXIT_ACK_INTERRUPT_ON_EXIT))
+		return true;
+	int vector = apic_acknowledge(v);
+	r->intr_info = INTR_VALID | INTR_EXTERNAL << 8 | (u32)vector;
+	return vector >= 0;
+}
+
 static void exit_to_l1(struct vcpu *v, enum event_kind kind)
 {
 	struct exit_record r = {.reason = event_kind_info[kind].exit_reason};
@@ -173,26 +186,47 @@ static void exit_to_l1(struct vcpu *v, enum event_kind kind)
 		r.qualification = v->events.sipi_vector;
 	if (kind == EVENT_NMI)
 		r.intr_info = INTR_VALID | INTR_NMI << 8 | VEC_NMI;
+	if (kind == EVENT_INTERRUPT && !acknowledge_on_exit(v, &r))
+		return;
 	v->events.pending &= ~(u32)BIT(kind);
 	nested_exit(v, &r);
 }
 
 static void inject(struct vcpu *v, enum event_kind kind)
 {
-	ASSERT(kind == EVENT_NMI, "event kind %u is not injected", kind);
+	ASSERT(kind == EVENT_NMI || kind == EVENT_INTERRUPT, "event kind %u is not injected", kind);
 	v->events.pending &= ~(u32)BIT(kind);
-	event_put_in_flight(v, INTR_VALID | INTR_NMI << 8 | VEC_NMI, 0, 0);
+	if (kind == EVENT_NMI) {
+		event_put_in_flight(v, INTR_VALID | INTR_NMI << 8 | VEC_NMI, 0, 0);
+		return;
+	}
+	int vector = apic_acknowledge(v);
+	if (vector >= 0)
+		event_put_in_flight(v, INTR_VALID | INTR_EXTERNAL << 8 | (u32)vector, 0, 0);
 }
 
+/*
+ * The windows that hardware is asked for, beside those that L1 asks for itself. Bochs 2.7 does not open an
+ * interrupt window in a processor that has halted: HLT exits meanwhile. An ExtINT that waits is not
+ * acknowledged, and would exit again and again: external interrupts do not exit until the window opens.
+ */
 static void set_windows(struct vcpu *v, u32 windows)
 {
-	u32 l1 = v->nested.in_l2 ? (u32)v->nested.v12->proc_controls & WINDOWS : 0;
+	struct events *e = &v->events;
+	bool interrupt = windows & PROC_INTERRUPT_WINDOW_EXITING,
+	     extint = interrupt && apic_extint_waits(v);
+	u32 mask = WINDOWS | PROC_HLT_EXITING;
+	u32 l1 = v->nested.in_l2 ? (u32)v->nested.v12->proc_controls & mask : 0;
 
-	if (windows == v->events.windows)
-		return;
-	v->events.windows = windows;
-	vcpu_write(v, VMCS_PROC_CONTROLS,
-		   (vcpu_read(v, VMCS_PROC_CONTROLS) & ~(u64)WINDOWS) | windows | l1);
+	if (windows != e->windows)
+		vcpu_write(v, VMCS_PROC_CONTROLS,
+			   (vcpu_read(v, VMCS_PROC_CONTROLS) & ~(u64)mask) | windows | l1 |
+				   (interrupt ? PROC_HLT_EXITING : 0));
+	if (extint != e->extint)
+		vcpu_write(v, VMCS_PIN_CONTROLS,
+			   vcpu_read(v, VMCS_PIN_CONTROLS) ^ PIN_EXTERNAL_INTERRUPT_EXITING);
+	e->windows = windows;
+	e->extint = extint;
 }
 
 void event_enter_l2(struct vcpu *v)
@@ -211,11 +245,9 @@ void event_leave_l2(struct vcpu *v)
 	e->entry_pending = false;
 }
 
-/* What stays in the guest that is loaded. */
+/* What stays pending in the guest that is loaded. */
 static void stay(struct vcpu *v, const struct event_decision *d)
 {
-	if (d->inject)
-		inject(v, d->what);
 	set_windows(v, (d->nmi_window ? PROC_NMI_WINDOW_EXITING : 0) |
 			       (d->interrupt_window ? PROC_INTERRUPT_WINDOW_EXITING : 0));
 	if (d->force)
@@ -225,7 +257,7 @@ static void stay(struct vcpu *v, const struct event_decision *d)
 static bool anything_to_decide(const struct vcpu *v)
 {
 	const struct events *e = &v->events;
-	return e->pending || e->windows || (e->trace && is_in_flight(v));
+	return e->pending || e->windows || apic_pending(v) || (e->trace && is_in_flight(v));
 }
 
 static void decide(struct vcpu *v)
@@ -241,6 +273,8 @@ static void decide(struct vcpu *v)
 			exit_to_l1(v, d.what);
 		} else if (d.reset) {
 			reset_l1(v, d.what);
+		} else if (d.inject) { /* now in flight: once more for what is pending beside it */
+			inject(v, d.what);
 		} else {
 			stay(v, &d);
 			return;
@@ -264,4 +298,6 @@ void event_before_entry(struct vcpu *v)
 		decide(v);
 	if (is_in_flight(v))
 		write_in_flight(v);
+	if (!v->nested.in_l2)
+		apic_update_threshold(v);
 }

@@ -4,6 +4,7 @@
  */
 #include "vmm/exits.h"
 
+#include "vmm/apic.h"
 #include "vmm/bios.h"
 #include "vmm/console.h"
 #include "vmm/cr.h"
@@ -46,6 +47,18 @@ void l0_triple_fault(struct vcpu *v)
 void l0_init_signal(struct vcpu *v)
 {
 	event_pend(v, EVENT_INIT);
+}
+
+void l0_external_interrupt(struct vcpu *v)
+{
+	apic_external_interrupt(v);
+}
+
+/* Asked for while an interrupt waits for its window: vmm/event.c. */
+void l0_hlt(struct vcpu *v)
+{
+	vcpu_skip(v);
+	vcpu_write(v, VMCS_GUEST_ACTIVITY_STATE, HLT);
 }
 
 void l0_sipi(struct vcpu *v)
@@ -114,6 +127,20 @@ void l0_vmx_insn(struct vcpu *v)
 	vmx_insn_execute(v);
 }
 
+/* SDM: volume 3A, "Task Priority in IA-32e Mode": CR8 is bits 7:4 of TPR. */
+static bool cr8_access(struct vcpu *v, bool load, enum gpr reg)
+{
+	u64 value = vcpu_gpr(v, reg);
+
+	if (!load)
+		vcpu_set_gpr(v, reg, apic_tpr(v) >> 4);
+	else if (value > 15)
+		return false;
+	else
+		apic_set_tpr(v, (u8)(value << 4));
+	return true;
+}
+
 /* Exit qualification: control register 3:0, access 5:4 (0: MOV to), general register 11:8. */
 void l0_cr_access(struct vcpu *v)
 {
@@ -121,10 +148,15 @@ void l0_cr_access(struct vcpu *v)
 	u64 value = vcpu_gpr(v, (enum gpr)(q >> 8 & 15));
 	bool done;
 
-	ASSERT((q >> 4 & 3) == 0 && ((q & 15) == 0 || (q & 15) == 4), "qualification %#lx", q);
+	bool load = (q >> 4 & 3) == 0;
+
+	ASSERT((q & 15) == 8 || (load && ((q & 15) == 0 || (q & 15) == 4)), "qualification %#lx", q);
 	if (!(vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L))
 		value &= 0xffffffff;
-	done = (q & 15) == 0 ? cr0_write(v, value) : cr4_write(v, value);
+	if ((q & 15) == 8)
+		done = cr8_access(v, load, (enum gpr)(q >> 8 & 15));
+	else
+		done = (q & 15) == 0 ? cr0_write(v, value) : cr4_write(v, value);
 	if (done)
 		vcpu_skip(v);
 	else
@@ -232,6 +264,10 @@ void l0_ept_violation(struct vcpu *v)
 {
 	l1pa_t address = {v->exit.gpa};
 
+	if (ept01_is_apic(v->machine, address)) {
+		apic_access(v, address);
+		return;
+	}
 	if (ept01_read_only(v->machine, address) && (v->exit.qualification & EPTV_WRITE)) {
 		u64 *leaf = ept01_split(v->machine, address);
 		ASSERT(leaf, "no page for EPT01");

@@ -12,6 +12,7 @@ static const struct {
 	enum control_index control;
 	const char *what;
 } needed[] = {
+	{CI_PIN_EXTERNAL_INTERRUPT_EXITING, "external-interrupt exiting"},
 	{CI_PIN_NMI_EXITING, "NMI exiting"},
 	{CI_PIN_VIRTUAL_NMIS, "virtual NMIs"},
 	{CI_PIN_ACTIVATE_PREEMPTION_TIMER, "the VMX-preemption timer"},

@@ -9,9 +9,15 @@ static size_t piece(u64 address, size_t size)
 	return size < to_page_end ? size : to_page_end;
 }
 
+/* The page of the processor's own xAPIC, which is nobody's memory. */
+static bool in_apic(const struct machine *m, l1pa_t address)
+{
+	return (address.v & PAGE_MASK) + 1 == m->apic_hole;
+}
+
 static u8 *reach(const struct machine *m, u64 address)
 {
-	if (address >= m->direct_end || l0_owns(m, address))
+	if (address >= m->direct_end || l0_owns(m, address) || in_apic(m, (l1pa_t){address}))
 		return 0;
 	return (u8 *)(DIRECT_BASE + address);
 }
@@ -61,10 +67,12 @@ const void *l1mem_page(const struct machine *m, l1pa_t address)
 
 hpa_t l1mem_hpa(const struct machine *m, l1pa_t address)
 {
+	if (in_apic(m, address))
+		return m->ept01.sink;
 	return l0_owns(m, address.v) ? m->ept01.ones : (hpa_t){address.v};
 }
 
 hpa_t l1mem_hpa_writable(const struct machine *m, l1pa_t address)
 {
-	return l0_owns(m, address.v) ? m->ept01.sink : (hpa_t){address.v};
+	return l0_owns(m, address.v) || in_apic(m, address) ? m->ept01.sink : (hpa_t){address.v};
 }

@@ -1,7 +1,7 @@
 /*
  * L1's memory as L0 reads and writes it: the one place where an l1pa becomes an hpa.
  *
- * Any address may be asked for. Where L0 lives, and where no memory is, reads give all ones and
+ * Any address may be asked for. Where L0 lives, where no memory is, and in the xAPIC's page, reads give all ones and
  * writes are ignored; nothing of L0's is ever reached.
  */
 #ifndef VMM_L1MEM_H

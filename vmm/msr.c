@@ -1,6 +1,7 @@
 #include "vmm/msr.h"
 
 #include "nested/msr_bitmap.h"
+#include "vmm/apic.h"
 #include "vmm/console.h"
 #include "vmm/ept01.h"
 #include "vmm/ept02.h"
@@ -45,14 +46,10 @@ static bool ignore_microcode(struct vcpu *v, u32 number, u64 *value)
 	return true;
 }
 
-/* The APIC's page must not come to lie over L0's memory. */
 static bool write_apic_base(struct vcpu *v, u32 number, u64 *value)
 {
-	if (l0_owns(v->machine, *value & BITS(51, 12))) {
-		log_line("L1 wanted its APIC at %#lx, where L0 lives: #GP", *value);
-		return false;
-	}
-	return cpu_wrmsr_safe(number, *value) == 0;
+	(void)number;
+	return apic_write_base(v, *value);
 }
 
 static bool read_mtrr(struct vcpu *v, u32 number, u64 *value)
@@ -177,6 +174,11 @@ static const struct msr_row {
 	{MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX4K_F8000, R | W, read_mtrr, write_mtrr},
 	{MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, R | W, read_mtrr, write_mtrr},
 	{MSR_IA32_VMX_BASIC, MSR_IA32_VMX_EXIT_CTLS2, R | W, read_caps, refuse_access},
+	{MSR_X2APIC_TPR, MSR_X2APIC_TPR, R | W, apic_read_msr, apic_write_msr},
+	{MSR_X2APIC_PPR, MSR_X2APIC_EOI, R | W, apic_read_msr, apic_write_msr},
+	{MSR_X2APIC_ISR0, MSR_X2APIC_IRR7, R | W, apic_read_msr, apic_write_msr},
+	{MSR_X2APIC_ICR, MSR_X2APIC_ICR, R | W, apic_read_msr, apic_write_msr},
+	{MSR_X2APIC_SELF_IPI, MSR_X2APIC_SELF_IPI, R | W, apic_read_msr, apic_write_msr},
 	{MSR_IA32_EFER, MSR_IA32_EFER, 0, read_in_vmcs, write_in_vmcs},
 	{MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, 0, read_in_vmcs, write_in_vmcs},
 };

@@ -3,8 +3,10 @@
 #include "nested/check.h"
 #include "nested/exit.h"
 #include "nested/owner.h"
+#include "vmm/apic.h"
 #include "vmm/console.h"
 #include "vmm/cr.h"
+#include "vmm/ept01.h"
 #include "vmm/ept02.h"
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
@@ -71,6 +73,7 @@ static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 	in->hw = &v->machine->hw;
 	vmcs12_give(v); /* and vmcs01 */
 	v->nested.in_l2 = false;
+	apic_show_page(v, false);
 	memset(in->pdpte, 0, sizeof(in->pdpte));
 	if (exit_host_uses_pae(v12) && !cr_load_pdptes(v->machine, v12->host_cr3, in->pdpte))
 		vmx_abort(v, ABORT_HOST_PDPTES);
@@ -207,6 +210,8 @@ static bool handle_ept(struct vcpu *v)
 	struct ept12_result r = ept02_violation(v, v12->ept_pointer);
 	if (r.kind == EPT12_MAPPED) {
 		event_deliver_again(v);
+		if (ept01_is_apic(v->machine, r.address))
+			apic_access(v, r.address);
 		return true;
 	}
 	struct exit_record record = hardware_record(v);
@@ -228,6 +233,7 @@ static enum owner owner_now(const struct vcpu *v)
 		.v = v12,
 		.reason = v->exit.reason,
 		.intr_info = v->exit.intr_info,
+		.qualification = v->exit.qualification,
 		.msr = (u32)v->gpr[RCX],
 		.stepping = v->step.active,
 		.forced = v->events.was_forced,
@@ -396,6 +402,7 @@ void nested_entry_refused(struct vcpu *v)
 	v->vmcs12.in_vmcs02 = false;
 	vmcs_load(&v->vmcs01);
 	v->nested.in_l2 = false;
+	apic_show_page(v, false);
 	v->nested.v12->vm_instruction_error = error;
 	vmcs12_changed(v, FI_VM_INSTRUCTION_ERROR);
 	vmcs12_give(v);

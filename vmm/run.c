@@ -1,3 +1,4 @@
+#include "vmm/apic.h"
 #include "vmm/console.h"
 #include "vmm/event.h"
 #include "vmm/exits.h"
@@ -42,6 +43,7 @@ static void handle_by_l0(struct vcpu *v)
 static void handle_exit(struct vcpu *v)
 {
 	v->loaded->launched = true;
+	v->apic.extint_waits = false; /* if one still does, the next entry exits for it */
 	read_exit(v);
 	event_after_exit(v);
 	if (step_exit(v))

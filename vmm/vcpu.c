@@ -1,5 +1,6 @@
 #include "vmm/vcpu.h"
 
+#include "vmm/apic.h"
 #include "vmm/layout.h"
 #include "vmm/console.h"
 #include "vmm/event.h"
@@ -88,6 +89,7 @@ void vcpu_init_signal(struct vcpu *v)
 {
 	log_line("L1 got an INIT signal");
 	vcpu_reset(v);
+	apic_reset(v);
 }
 
 void vcpu_sipi(struct vcpu *v, u8 vector)
@@ -107,12 +109,15 @@ static u32 control(const struct machine *m, enum control_word word, u32 wanted)
 static void write_controls(struct vcpu *v)
 {
 	struct machine *m = v->machine;
+	bool tpr_shadow = caps_has(&m->hw, CI_PROC_USE_TPR_SHADOW);
+	u32 cr8 = tpr_shadow ? PROC_USE_TPR_SHADOW : PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING;
 	u8 *io_bitmaps[2] = {page_alloc_must(m), page_alloc_must(m)};
 
-	vcpu_write(v, VMCS_PIN_CONTROLS, control(m, PIN, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS));
-	vcpu_write(
-		v, VMCS_PROC_CONTROLS,
-		control(m, PROC, PROC_USE_MSR_BITMAPS | PROC_USE_IO_BITMAPS | PROC_ACTIVATE_SECONDARY));
+	vcpu_write(v, VMCS_PIN_CONTROLS,
+		   control(m, PIN, PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS));
+	vcpu_write(v, VMCS_PROC_CONTROLS,
+		   control(m, PROC,
+			   cr8 | PROC_USE_MSR_BITMAPS | PROC_USE_IO_BITMAPS | PROC_ACTIVATE_SECONDARY));
 	vcpu_write(v, VMCS_PROC2_CONTROLS,
 		   control(m, PROC2,
 			   PROC2_ENABLE_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_ENABLE_VPID |
@@ -206,6 +211,7 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 	write_controls(v);
 	vcpu_write(v, VMCS_GUEST_IA32_PAT, cpu_rdmsr(MSR_IA32_PAT));
 	vcpu_reset(v);
+	apic_init(v);
 }
 
 u64 vcpu_gpr(const struct vcpu *v, enum gpr reg)

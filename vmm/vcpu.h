@@ -6,6 +6,7 @@
 
 #include "nested/event.h"
 #include "nested/nested.h"
+#include "vmm/lapic.h"
 #include "vmm/machine.h"
 #include "vmx/exits.h"
 #include "vmx/vmcs.h"
@@ -58,6 +59,7 @@ struct events {
 	u32 pending; /* BIT(enum event_kind): INIT, SIPI, MTF, NMI, and the timer if it has run out */
 	u8 sipi_vector;
 	u32 windows; /* PROC_NMI_WINDOW_EXITING, PROC_INTERRUPT_WINDOW_EXITING: asked for by L0 */
+	bool extint; /* external-interrupt exiting is off: an ExtINT waits for the interrupt window */
 	bool trace; /* trace=events: each decision is a line of the log */
 };
 
@@ -90,12 +92,25 @@ struct ept02 {
 	u64 clock;
 };
 
+/* L1's local APIC. vmm/apic.h */
+struct apic {
+	struct lapic *regs; /* a page: the virtual-APIC page of vmcs01 */
+	bool requests; /* IRR is not empty: else most questions are answered */
+	u32 threshold; /* what vmcs01's TPR threshold is */
+	u64 base; /* IA32_APIC_BASE, of the physical one and so of L1's */
+	u32 owed[8]; /* vectors whose physical EOI waits for L1's */
+	int extint; /* the vector of an ExtINT that is acknowledged already; -1: none */
+	bool extint_waits; /* one that is not, as far as the last exit told */
+	bool told_others; /* L1 knows from the log that its IPIs to other processors go nowhere */
+};
+
 struct vcpu {
 	u64 gpr[GPR_COUNT]; /* of L1 or L2, whichever runs; RSP's slot is not used */
 	struct machine *machine;
 	struct vmcs *loaded;
 	struct vmcs vmcs01, vmcs02, shadow;
 	struct exit_info exit;
+	struct apic apic;
 	struct events events;
 	struct step step;
 	struct nested nested;

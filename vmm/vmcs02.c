@@ -1,11 +1,13 @@
 #include "vmm/vmcs02.h"
 
 #include "nested/exit.h"
+#include "vmm/apic.h"
 #include "vmm/ept01.h"
 #include "vmm/ept02.h"
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
+#include "vmx/msr.h"
 
 static bool in_image(const struct vcpu *v, enum field_index i)
 {
@@ -37,17 +39,27 @@ void vmcs02_init(struct vcpu *v)
 
 /* --- what L1 named by an address --- */
 
-/* L1's bitmap and what L0 itself must see. */
+/* Where MSRs 800H to 83FH are in an MSR bitmap of 64-bit words, for reads and for writes. */
+enum { X2APIC_READ = MSR_X2APIC_FIRST / 64, X2APIC_WRITE = X2APIC_READ + 2048 / 8 };
+
+/* L1's bitmap and what L0 itself must see; the MSRs of an APIC of L2's own are not L0's. */
 static void merge_msr_bitmap(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
+	const struct vmcs12 *v12 = v->nested.v12;
 	const u64 *l1, *l0 = l0_va(m, m->msr_bitmap);
 
-	if (!(v->nested.v12->proc_controls & PROC_USE_MSR_BITMAPS))
+	if (!(v12->proc_controls & PROC_USE_MSR_BITMAPS))
 		return;
-	l1 = l1mem_page(m, (l1pa_t){v->nested.v12->msr_bitmap});
+	l1 = l1mem_page(m, (l1pa_t){v12->msr_bitmap});
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
 		v->msr_bitmap02[i] = l1 ? l1[i] | l0[i] : ~0ul;
+	if (!l1 || !v12_proc2(v12, PROC2_VIRTUALIZE_X2APIC_MODE))
+		return;
+	v->msr_bitmap02[X2APIC_READ] = l1[X2APIC_READ] |
+				       (l0[X2APIC_READ] & ~merge_x2apic_virtual(v12, false));
+	v->msr_bitmap02[X2APIC_WRITE] = l1[X2APIC_WRITE] |
+					(l0[X2APIC_WRITE] & ~merge_x2apic_virtual(v12, true));
 }
 
 /* Addresses that L1 chose, as hardware may use them. */
@@ -92,6 +104,18 @@ static void set_vpid(struct vcpu *v)
 	}
 }
 
+/* L2's APIC-access page must be mapped, by a leaf of 4 KiB, even where it is the page of L1's xAPIC. */
+static void map_access_page(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	if (!v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
+		return;
+	apic_show_page(v, v12->apic_access_address + 1 == v->machine->apic_hole);
+	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
+		ept01_split(v->machine, (l1pa_t){v12->apic_access_address});
+}
+
 static void set_ept_pointer(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
@@ -99,8 +123,7 @@ static void set_ept_pointer(struct vcpu *v)
 
 	vcpu_write(v, VMCS_EPT_POINTER,
 		   ept12 ? ept02_pointer(v, v12->ept_pointer) : v->machine->ept01.eptp);
-	if (!ept12 && v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
-		ept01_split(v->machine, (l1pa_t){v12->apic_access_address}); /* must be a 4 KiB page */
+	map_access_page(v);
 }
 
 /* --- the fields --- */
@@ -205,6 +228,7 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	switch_over(v);
 	write_fields(v, copied, v->nested.v12->f);
 	write_fields(v, reloaded, v->vmcs02_image.f);
+	map_access_page(v);
 	vmcs02_flush_without_vpid(v);
 	memset(&s->dirty, 0, sizeof(s->dirty));
 }

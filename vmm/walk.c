@@ -1,6 +1,7 @@
 #include "vmm/walk.h"
 
 #include "vmm/cr.h"
+#include "vmm/ept02.h"
 #include "vmm/l1mem.h"
 #include "vmx/cpu.h"
 
@@ -8,6 +9,7 @@
 struct walk {
 	u64 cr0, cr3, cr4, efer, rflags;
 	bool write;
+	bool fetched; /* an instruction that the processor has read: its rights are not looked at */
 };
 
 /* One level's entry: where it is, and its value (entries of 4 bytes in 32-bit paging). */
@@ -19,7 +21,9 @@ struct entry {
 
 static struct entry read_entry(const struct vcpu *v, u64 table, u64 index, bool wide)
 {
-	struct entry e = {.at = {table + index * (wide ? 8 : 4)}, .wide = wide};
+	struct entry e = {.wide = wide};
+	if (!ept02_translate(v, table + index * (wide ? 8 : 4), &e.at))
+		return e;
 	e.value = wide ? l1mem_read64(v->machine, e.at) : l1mem_read32(v->machine, e.at);
 	return e;
 }
@@ -94,6 +98,8 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 		}
 		table = e.value & (wide ? BITS(51, 12) : 0xfffff000);
 	}
+	if (w->fetched)
+		return true;
 	bool smap = (w->cr4 & CR4_SMAP) && (rights & PTE_U) && !(w->rflags & RFLAGS_AC);
 	if ((w->write && !(rights & PTE_W) && (w->cr0 & CR0_WP)) || smap) {
 		*error |= PFEC_P;
@@ -112,7 +118,8 @@ static bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u
 			 l1_cr4(v),
 			 vcpu_read(v, VMCS_GUEST_IA32_EFER),
 			 vcpu_read(v, VMCS_GUEST_RFLAGS),
-			 write};
+			 write,
+			 false};
 	u64 last = linear + size - 1;
 
 	if (!(w.efer & EFER_LMA))
@@ -163,4 +170,38 @@ bool walk_write(struct vcpu *v, u64 linear, const void *from, size_t size)
 	if (first < size)
 		l1mem_write(v->machine, (l1pa_t){page[1]}, (const u8 *)from + first, size - first);
 	return true;
+}
+
+/* What the paging hardware uses now, whichever guest it is. */
+static bool find_code(struct vcpu *v, u64 linear, l1pa_t *at)
+{
+	struct walk w = {.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
+			 .cr3 = vcpu_read(v, VMCS_GUEST_CR3),
+			 .cr4 = vcpu_read(v, VMCS_GUEST_CR4),
+			 .efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
+			 .fetched = true};
+	u64 physical = linear;
+	u32 error;
+
+	if ((w.cr0 & CR0_PG) && !translate(v, &w, linear, &physical, &error))
+		return false;
+	return ept02_translate(v, physical, at);
+}
+
+unsigned walk_fetch(struct vcpu *v, u8 *to, unsigned size)
+{
+	bool long_mode = vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L;
+	u64 linear = vcpu_read(v, VMCS_GUEST_RIP) + (long_mode ? 0 : vcpu_read(v, VMCS_GUEST_CS_BASE));
+	unsigned done = 0;
+
+	while (done < size) {
+		u64 here = long_mode ? linear + done : (u32)(linear + done);
+		unsigned n = (unsigned)first_part(here, size - done);
+		l1pa_t at;
+		if (!find_code(v, here, &at))
+			break;
+		l1mem_read(v->machine, at, to + done, n);
+		done += n;
+	}
+	return done;
 }

@@ -168,6 +168,12 @@ static inline void cpu_wbinvd(void)
 	__asm__ volatile("wbinvd" : : : "memory");
 }
 
+/* Lets one external interrupt in, if there is one: the boot/fault.c handler stores its vector. */
+static inline void cpu_interrupt_window(void)
+{
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 static inline void cpu_pause(void)
 {
 	__asm__ volatile("pause");

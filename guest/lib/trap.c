@@ -34,6 +34,7 @@ struct tss {
 
 struct trap trap_last;
 volatile u32 trap_interrupts[256];
+void (*trap_interrupt)(u32 vector);
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static struct tss tss __attribute__((aligned(16)));
@@ -124,6 +125,8 @@ void trap_handle(struct frame *f)
 		f->rflags = RFLAGS_FIXED1;
 	} else if (f->vector >= 32) {
 		trap_interrupts[f->vector]++;
+		if (trap_interrupt)
+			trap_interrupt((u32)f->vector);
 	} else {
 		trap_fatal(f);
 	}

@@ -43,7 +43,8 @@ u64 trap_tss_base(void);
 typedef u64 trap_function(u64 a, u64 b, u64 c);
 struct trap trap_call(trap_function *function, u64 a, u64 b, u64 c);
 
-/* Interrupts (vector 32 and above) are counted here, and nothing else happens. */
+/* Interrupts (vector 32 and above) are counted here, and given to this function if there is one. */
 extern volatile u32 trap_interrupts[256];
+extern void (*trap_interrupt)(u32 vector);
 
 #endif

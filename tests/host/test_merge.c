@@ -93,7 +93,9 @@ TEST(merge_controls_are_the_processors)
 static bool set_by_l0(enum control_index i)
 {
 	return i == CI_PROC_ACTIVATE_SECONDARY || i == CI_PROC2_ENABLE_EPT || i == CI_PROC2_ENABLE_VPID ||
-	       i == CI_PIN_NMI_EXITING || i == CI_PIN_VIRTUAL_NMIS;
+	       i == CI_PIN_EXTERNAL_INTERRUPT_EXITING || i == CI_PIN_NMI_EXITING ||
+	       i == CI_PIN_VIRTUAL_NMIS || i == CI_PROC_CR8_LOAD_EXITING ||
+	       i == CI_PROC_CR8_STORE_EXITING;
 }
 
 TEST(merge_passes_execution_controls)
@@ -140,7 +142,37 @@ TEST(R22_merge_ignores_secondary_controls_that_are_not_activated)
 	EXPECT_EQ(m.out.f[FI_GUEST_PDPTE0], 0x1001);
 }
 
-/* --- NMIs: L0 takes them all --- */
+/* --- interrupts and NMIs: L0 takes them all --- */
+
+/* What L1 asks for decides what becomes of an interrupt, not who takes it. */
+TEST(merge_external_interrupts_exit)
+{
+	struct merge m;
+
+	init(&m);
+	off(&m.e, CI_PIN_EXTERNAL_INTERRUPT_EXITING);
+	EXPECT(word(&m, PIN) & PIN_EXTERNAL_INTERRUPT_EXITING);
+	on(&m.e, CI_PIN_EXTERNAL_INTERRUPT_EXITING);
+	EXPECT(word(&m, PIN) & PIN_EXTERNAL_INTERRUPT_EXITING);
+}
+
+/* Without a TPR shadow MOV CR8 reaches the processor's TPR, which is not L1's. */
+TEST(merge_cr8)
+{
+	const u64 both = PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING;
+	struct merge m;
+
+	init(&m);
+	off(&m.e, CI_PROC_USE_TPR_SHADOW);
+	EXPECT_EQ(word(&m, PROC) & both, both);
+	on(&m.e, CI_PROC_USE_TPR_SHADOW);
+	EXPECT_EQ(word(&m, PROC) & both, 0);
+	on(&m.e, CI_PROC_CR8_LOAD_EXITING);
+	EXPECT_EQ(word(&m, PROC) & both, PROC_CR8_LOAD_EXITING);
+	off(&m.e, CI_PROC_CR8_LOAD_EXITING);
+	on(&m.e, CI_PROC_CR8_STORE_EXITING);
+	EXPECT_EQ(word(&m, PROC) & both, PROC_CR8_STORE_EXITING);
+}
 
 TEST(merge_nmi_controls)
 {
@@ -155,7 +187,7 @@ TEST(merge_nmi_controls)
 
 	init(&m);
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-		u64 must = m.e.caps.ctl[PIN].must_be_1;
+		u64 must = m.e.caps.ctl[PIN].must_be_1 | PIN_EXTERNAL_INTERRUPT_EXITING;
 
 		m.e.v.pin_controls = must | cases[i].l1;
 		EXPECT_EQ(word(&m, PIN), must | cases[i].vmcs02);
@@ -209,11 +241,10 @@ TEST(merge_exit_controls)
 	EXPECT_EQ(word(&m, EXIT), must | EXIT_L0);
 	off(&m.e, CI_EXIT_HOST_ADDRESS_SPACE_SIZE); /* the host of vmcs02 is L0 all the same */
 	EXPECT_EQ(word(&m, EXIT), must | EXIT_L0);
-	on(&m.e, CI_EXIT_ACK_INTERRUPT_ON_EXIT);
-	EXPECT_EQ(word(&m, EXIT), must | EXIT_L0 | EXIT_ACK_INTERRUPT_ON_EXIT);
+	on(&m.e, CI_EXIT_ACK_INTERRUPT_ON_EXIT); /* L0 acknowledges when it knows whose it is */
+	EXPECT_EQ(word(&m, EXIT), must | EXIT_L0);
 	on(&m.e, CI_PIN_ACTIVATE_PREEMPTION_TIMER); /* it goes on after an exit that L1 does not see */
-	EXPECT_EQ(word(&m, EXIT),
-		  must | EXIT_L0 | EXIT_ACK_INTERRUPT_ON_EXIT | EXIT_SAVE_PREEMPTION_TIMER);
+	EXPECT_EQ(word(&m, EXIT), must | EXIT_L0 | EXIT_SAVE_PREEMPTION_TIMER);
 }
 
 TEST(merge_entry_controls)
@@ -331,6 +362,25 @@ TEST(merge_pdptes)
 	run(&m);
 	for (unsigned i = 0; i < 4; i++)
 		EXPECT_EQ(m.out.f[FI_GUEST_PDPTE0 + i], 0x50001 + 0x10000 * i);
+}
+
+/* SDM: "Virtualizing MSR-Based APIC Accesses". */
+TEST(merge_x2apic_msrs)
+{
+	for (unsigned controls = 0; controls < 8; controls++)
+		for (u32 msr = 0x800; msr <= 0x83f; msr++) {
+			bool mode = controls & 1, registers = controls & 2, delivery = controls & 4;
+			struct merge m;
+
+			init(&m);
+			(mode ? on : off)(&m.e, CI_PROC2_VIRTUALIZE_X2APIC_MODE);
+			(registers ? on : off)(&m.e, CI_PROC2_APIC_REGISTER_VIRTUALIZATION);
+			(delivery ? on : off)(&m.e, CI_PROC2_VIRTUAL_INTERRUPT_DELIVERY);
+			EXPECT_EQ(merge_x2apic_virtual(&m.e.v, false) >> (msr - 0x800) & 1,
+				  mode && (registers || msr == 0x808));
+			EXPECT_EQ(merge_x2apic_virtual(&m.e.v, true) >> (msr - 0x800) & 1,
+				  mode && (msr == 0x808 || (delivery && (msr == 0x80b || msr == 0x83f))));
+		}
 }
 
 TEST(merge_uses_pae)

@@ -50,10 +50,11 @@ TEST(owner_of_every_reason)
 static bool has_a_rule(u32 reason)
 {
 	return reason == EXIT_REASON_EXCEPTION_NMI || reason == EXIT_REASON_NMI_WINDOW ||
-	       reason == EXIT_REASON_INTERRUPT_WINDOW || reason == EXIT_REASON_PREEMPTION_TIMER ||
-	       reason == EXIT_REASON_RDMSR || reason == EXIT_REASON_WRMSR ||
-	       reason == EXIT_REASON_MONITOR_TRAP_FLAG || reason == EXIT_REASON_EPT_VIOLATION ||
-	       reason == EXIT_REASON_EPT_MISCONFIGURATION;
+	       reason == EXIT_REASON_EXTERNAL_INTERRUPT || reason == EXIT_REASON_HLT ||
+	       reason == EXIT_REASON_CR_ACCESS || reason == EXIT_REASON_INTERRUPT_WINDOW ||
+	       reason == EXIT_REASON_PREEMPTION_TIMER || reason == EXIT_REASON_RDMSR ||
+	       reason == EXIT_REASON_WRMSR || reason == EXIT_REASON_MONITOR_TRAP_FLAG ||
+	       reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIGURATION;
 }
 
 /*
@@ -190,6 +191,55 @@ TEST(owner_of_nmi_window)
 	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
 	on(&x.e, CI_PROC_NMI_WINDOW_EXITING);
 	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
+}
+
+/* --- external interrupts and CR8 --- */
+
+/* Whatever L1 asked for: L0 accepts it into L1's local APIC first. */
+TEST(owner_of_external_interrupts)
+{
+	struct exit_of_l2 x;
+
+	init(&x, EXIT_REASON_EXTERNAL_INTERRUPT);
+	off(&x.e, CI_PIN_EXTERNAL_INTERRUPT_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+	on(&x.e, CI_PIN_EXTERNAL_INTERRUPT_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+}
+
+TEST(owner_of_hlt)
+{
+	struct exit_of_l2 x;
+
+	init(&x, EXIT_REASON_HLT);
+	off(&x.e, CI_PROC_HLT_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+	on(&x.e, CI_PROC_HLT_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
+}
+
+/* SDM: "Exit Qualification for Control-Register Accesses". */
+TEST(owner_of_cr_accesses)
+{
+	struct exit_of_l2 x;
+
+	init(&x, EXIT_REASON_CR_ACCESS);
+	off(&x.e, CI_PROC_CR8_LOAD_EXITING);
+	off(&x.e, CI_PROC_CR8_STORE_EXITING);
+	for (u64 q = 0; q < 0x1000; q++) {
+		x.in.qualification = q;
+		EXPECT_EQ(owner_of_exit(&x.in), (q & 15) == 8 ? OWNER_L0 : OWNER_L1);
+	}
+	on(&x.e, CI_PROC_CR8_LOAD_EXITING);
+	x.in.qualification = 0x308;
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
+	x.in.qualification = 0x318;
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
+	off(&x.e, CI_PROC_CR8_LOAD_EXITING);
+	on(&x.e, CI_PROC_CR8_STORE_EXITING);
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
+	x.in.qualification = 0x308;
+	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
 }
 
 /* --- MSRs. SDM: "MSR-Bitmap Address" --- */

@@ -56,6 +56,8 @@ CASES = [
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+    row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
+    row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
 
     # L0's memory, attacked; bare there is none.
     hostile('skylake', SKYLAKE),
