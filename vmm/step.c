@@ -45,6 +45,11 @@ void step_write(struct vcpu *v, u64 *leaf)
 	hw_invept(INVEPT_GLOBAL, 0);
 }
 
+void step_forget(struct vcpu *v)
+{
+	v->step.count = 0;
+}
+
 void step_end(struct vcpu *v)
 {
 	struct step *s = &v->step;

@@ -14,6 +14,9 @@ void step_write(struct vcpu *v, u64 *leaf);
 /* The exit that ends a step: true where there was one and it is done. */
 bool step_trap(struct vcpu *v);
 
+/* The tables that the leaves were in are gone: the instruction, if it goes on, misses them again. */
+void step_forget(struct vcpu *v);
+
 /* Any other exit: the step, if there was one, is over. */
 void step_end(struct vcpu *v);
 
