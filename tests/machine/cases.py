@@ -51,6 +51,9 @@ CASES = [
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+    row('ept skylake', PAIR, {'L1': 'build/guest/ept.elf', **SKYLAKE}, same='all', rules=[82, 83, 84]),
+    row('ept haswell', PAIR, {'L1': 'build/guest/ept.elf', **HASWELL}, same='all', rules=[82, 83, 84]),
+    row('ept, no tables left', NESTED, {'L1': 'build/guest/ept.elf', **SKYLAKE}, log=['EPT02 has used up its']),
 
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
