@@ -1,10 +1,11 @@
 # The guest programs: multiboot kernels with 64-bit code, in the ELF32 form that multiboot asks for.
 GUEST_CFLAGS = $(FREESTANDING) $(WARN) -mgeneral-regs-only
 GUEST_LIB_SRC = $(wildcard guest/lib/*.c guest/lib/*.S) vmx/fields.c vmx/exits.c vmx/controls.c
-GUEST_PROGRAMS = demo rules hostile apic bench
+GUEST_PROGRAMS = demo rules hostile apic ept bench
 GUEST_apic_SRC = $(wildcard guest/apic/*.c guest/apic/*.S)
 GUEST_bench_SRC = $(filter-out %/kvmboot.c,$(wildcard guest/bench/*.c)) guest/bench/code.S
 GUEST_demo_SRC = $(wildcard guest/demo/*.c guest/demo/*.S)
+GUEST_ept_SRC = $(wildcard guest/ept/*.c guest/ept/*.S)
 GUEST_hostile_SRC = $(wildcard guest/hostile/*.c guest/hostile/*.S)
 GUEST_rules_SRC = $(wildcard guest/rules/*.c guest/rules/*.S)
 

@@ -9,10 +9,12 @@
 #include "vmx/ept_entry.h"
 #include "vmx/types.h"
 
-/* L1's memory, 8 bytes at a time. Addresses are L1's choice: the functions take any. */
+/* L1's memory. Addresses are L1's choice: the functions take any. */
 struct ept12_memory {
 	const void *context;
-	u64 (*read)(const void *context, l1pa_t address);
+	/* The 512 entries of the table in this page, in place, or 0 where there is none: it reads as ones. */
+	const u64 *(*table)(const void *context, l1pa_t page);
+	/* Writes one entry. */
 	void (*write)(const void *context, l1pa_t address, u64 value);
 };
 
@@ -25,7 +27,12 @@ struct ept12_result {
 	u64 rights; /* EPT_R, EPT_W, EPT_X: those of all levels together; what a violation reports */
 	u64 attributes; /* memory type and IPAT of the leaf, in their places */
 	bool dirty; /* accessed/dirty flags are off, or the leaf is marked dirty */
+	u64 leaf; /* mapped only: the leaf as it is now, with its flags */
+	l1pa_t table; /* mapped only: the table that the leaf is in */
 };
+
+/* The bits of an entry's address that this processor does not have. */
+u64 ept12_reserved_address(const struct caps *caps);
 
 /*
  * Translates for an access (EPT_R, EPT_W, EPT_X). eptp: valid (eptp_valid). Where accessed and dirty

@@ -51,25 +51,49 @@ static bool level_supported(const struct machine *m, unsigned level)
 	       (level == 2 && (m->hw.ept_vpid & EPT_CAP_1G));
 }
 
-struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max)
+static struct ept_leaf untyped_page(const struct machine *m, u64 page)
+{
+	if (in_apic(m, (l1pa_t){page}))
+		return (struct ept_leaf){m->apic_shown ? m->ept01.sink.v | EPT_RWX : 0, 0};
+	if (m->bios.page && page == m->bios.page)
+		return (struct ept_leaf){m->bios.shown.v | EPT_R | EPT_X, 0};
+	if (l0_owns(m, page))
+		return (struct ept_leaf){m->ept01.ones.v | EPT_R | EPT_X, 0};
+	return (struct ept_leaf){page | EPT_RWX, 0};
+}
+
+struct ept_leaf ept01_untyped(const struct machine *m, l1pa_t address, unsigned max)
 {
 	for (unsigned level = max; level > 0; level--) {
 		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
-		int type = mtrr_type(&m->mtrr, base, size);
-		if (level_supported(m, level) && type >= 0 && !touches_special(m, base, size))
-			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT,
-						 level};
+		if (level_supported(m, level) && !touches_special(m, base, size))
+			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX, level};
 	}
-	u64 page = address.v & PAGE_MASK;
-	if (in_apic(m, address))
-		return (struct ept_leaf){
-			m->apic_shown ? m->ept01.sink.v | EPT_RWX | MT_WB << EPT_MT_SHIFT : 0, 0};
-	if (m->bios.page && page == m->bios.page)
-		return (struct ept_leaf){m->bios.shown.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
-	if (l0_owns(m, page))
-		return (struct ept_leaf){m->ept01.ones.v | EPT_R | EPT_X | MT_WB << EPT_MT_SHIFT, 0};
-	int type = mtrr_type(&m->mtrr, page, PAGE_SIZE);
-	return (struct ept_leaf){page | EPT_RWX | (u64)(type < 0 ? MT_UC : type) << EPT_MT_SHIFT, 0};
+	return untyped_page(m, address.v & PAGE_MASK);
+}
+
+struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max)
+{
+	for (unsigned level = max;; level--) {
+		struct ept_leaf leaf = ept01_untyped(m, address, level);
+		u64 size = EPT_SIZE(leaf.level), base = address.v & ~(size - 1);
+		bool special = leaf.level == 0 && touches_special(m, base, size);
+		int type = special ? MT_WB : mtrr_type(&m->mtrr, base, size);
+		level = leaf.level;
+		if (type < 0 && level == 0)
+			type = MT_UC;
+		leaf.entry |= (u64)type << EPT_MT_SHIFT;
+		if (type >= 0)
+			return leaf;
+	}
+}
+
+void ept_invalidate(const struct machine *m, u64 eptp)
+{
+	if (m->hw.ept_vpid & EPT_CAP_INVEPT_SINGLE)
+		hw_invept(INVEPT_SINGLE, eptp);
+	else
+		hw_invept(INVEPT_GLOBAL, 0);
 }
 
 u64 *ept_entry(struct machine *m, u64 *root, u64 address, unsigned level, unsigned *at)
@@ -106,7 +130,7 @@ void ept01_drop(struct machine *m)
 {
 	ASSERT(m->ept01.root, "EPT01 is not there yet");
 	ept_free_below(m, m->ept01.root, 3);
-	hw_invept(INVEPT_GLOBAL, 0);
+	ept_invalidate(m, m->ept01.eptp);
 }
 
 void ept01_fill(struct machine *m, l1pa_t address)
@@ -140,7 +164,7 @@ static bool split(struct machine *m, u64 *entry, unsigned level)
 	for (unsigned i = 0; i < 512; i++)
 		table[i] = (base + i * EPT_SIZE(level - 1)) | attributes | (level > 1 ? EPT_LARGE : 0);
 	*entry = l0_pa(m, table).v | EPT_RWX;
-	hw_invept(INVEPT_SINGLE, m->ept01.eptp);
+	ept_invalidate(m, m->ept01.eptp);
 	return true;
 }
 

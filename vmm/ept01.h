@@ -5,12 +5,8 @@
 #ifndef VMM_EPT01_H
 #define VMM_EPT01_H
 
+#include "nested/ept02.h"
 #include "vmm/machine.h"
-
-struct ept_leaf {
-	u64 entry; /* without the permission to be large */
-	unsigned level; /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB */
-};
 
 void ept01_init(struct machine *m);
 
@@ -19,6 +15,12 @@ void ept01_init(struct machine *m);
  * L0's memory and the memory types allow. With L0's memory: the page of ones, not writable.
  */
 struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max);
+
+/*
+ * The same without a memory type, and so without regard to the MTRRs: what EPT02 is made from, which has
+ * EPT12's types. SDM: "Memory Type Used for Translated Guest-Physical Addresses".
+ */
+struct ept_leaf ept01_untyped(const struct machine *m, l1pa_t address, unsigned max);
 
 /* L1 may not write there: where L0 lives, and the BIOS page that L0 shows in its own version. */
 bool ept01_read_only(const struct machine *m, l1pa_t address);
@@ -34,6 +36,9 @@ u64 *ept01_split(struct machine *m, l1pa_t address);
 
 /* Forgets everything (memory types changed, or tables are to be had back). */
 void ept01_drop(struct machine *m);
+
+/* The processor forgets what it has cached of this EPT pointer of L0's. */
+void ept_invalidate(const struct machine *m, u64 eptp);
 
 /* Every level of a table tree below root but root itself goes back to the pool. */
 void ept_free_below(struct machine *m, u64 *table, unsigned level);

@@ -1,13 +1,14 @@
 #include "vmm/ept02.h"
 
+#include "vmm/console.h"
 #include "vmm/ept01.h"
 #include "vmm/l1mem.h"
 #include "vmm/step.h"
 #include "vmx/assert.h"
 
-static u64 read_entry(const void *context, l1pa_t address)
+static const u64 *l1_table(const void *context, l1pa_t page)
 {
-	return l1mem_read64(context, address);
+	return l1mem_page(context, page);
 }
 
 static void write_entry(const void *context, l1pa_t address, u64 value)
@@ -15,127 +16,178 @@ static void write_entry(const void *context, l1pa_t address, u64 value)
 	l1mem_write(context, address, &value, sizeof(value));
 }
 
+static struct ept_leaf below(void *context, l1pa_t address, unsigned max, bool write)
+{
+	struct vcpu *v = context;
+	(void)write;
+	return ept01_untyped(v->machine, address, max);
+}
+
+void ept02_init(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	struct ept02 *e = &v->ept02;
+	u32 count = page_available(m) / 2;
+	unsigned info = (unsigned)((count * sizeof(struct ept_table) + PAGE_SIZE - 1) / PAGE_SIZE);
+
+	ASSERT(count > 2 * EPT02_SLOTS, "%u pages are too few for EPT02", count);
+	struct ept_table *table = page_alloc_run(m, info);
+	u64 *base = page_alloc_run(m, count);
+	ept_tables_init(&e->tables, base, l0_pa(m, base), table, count);
+}
+
+/* --- one root for each EPT12 pointer --- */
+
 /* Translations are tagged with the pointer's address bits alone. */
 static bool same_tables(u64 a, u64 b)
 {
 	return ((a ^ b) & EPTP_ADDRESS) == 0;
 }
 
-static void drop_slot(struct vcpu *v, unsigned i)
+static struct ept02_slot **bucket_of(struct ept02 *e, u64 eptp12)
 {
-	struct machine *m = v->machine;
-	if (v->ept02.slot[i].root)
-		ept_free_below(m, v->ept02.slot[i].root, 3);
+	u64 hash = (eptp12 & EPTP_ADDRESS) * 0x9e3779b97f4a7c15ul;
+	return &e->bucket[hash >> 58 & (EPT02_BUCKETS - 1)];
+}
+
+static u64 pointer02(const struct vcpu *v, const struct ept02_root *root)
+{
+	return l0_pa(v->machine, root->table).v | EPTP_WALK_4 | MT_WB | (root->eptp12 & EPTP_AD);
+}
+
+/* What is empty, the processor has cached nothing of. */
+static void drop(struct vcpu *v, struct ept02_root *root)
+{
+	if (ept_tables_clear(&v->ept02.tables, root->table))
+		ept_invalidate(v->machine, pointer02(v, root));
+	root->run = 0;
 }
 
 void ept02_drop(struct vcpu *v, u64 eptp12)
 {
-	for (unsigned i = 0; i < EPT02_SLOTS; i++)
-		if (v->ept02.slot[i].root && same_tables(v->ept02.slot[i].eptp12, eptp12))
-			drop_slot(v, i);
-	hw_invept(INVEPT_GLOBAL, 0);
+	for (struct ept02_slot *s = *bucket_of(&v->ept02, eptp12); s; s = s->next)
+		if (same_tables(s->root.eptp12, eptp12))
+			drop(v, &s->root);
 }
 
 void ept02_drop_all(struct vcpu *v)
 {
 	step_forget(v);
-	for (unsigned i = 0; i < EPT02_SLOTS; i++)
-		drop_slot(v, i);
-	hw_invept(INVEPT_GLOBAL, 0);
+	for (unsigned i = 0; i < v->ept02.used; i++)
+		drop(v, &v->ept02.slot[i].root);
 }
 
-/* The slot of this EPT12 pointer, taken from the one that was used longest ago if need be. */
-static unsigned find_slot(struct vcpu *v, u64 eptp12)
+/* All start anew. The leaves that a step has changed are gone with their tables. */
+static void start_anew(struct vcpu *v)
+{
+	step_forget(v);
+	ept02_drop_all(v);
+}
+
+static void reclaim(struct vcpu *v)
+{
+	if (!v->ept02.reclaimed)
+		log_line("EPT02 has used up its %u tables, and starts anew", v->ept02.tables.count);
+	v->ept02.reclaimed = true;
+	start_anew(v);
+}
+
+static u64 *take_root(struct vcpu *v)
+{
+	u64 *table = ept_tables_take(&v->ept02.tables, 3);
+	if (table)
+		return table;
+	reclaim(v);
+	table = ept_tables_take(&v->ept02.tables, 3);
+	ASSERT(table, "no table for EPT02's root");
+	return table;
+}
+
+static void unlink_slot(struct ept02 *e, struct ept02_slot *slot)
+{
+	struct ept02_slot **at = bucket_of(e, slot->root.eptp12);
+	while (*at != slot)
+		at = &(*at)->next;
+	*at = slot->next;
+}
+
+/* A slot that nobody has, or the next one in turn. */
+static struct ept02_slot *take_slot(struct vcpu *v)
 {
 	struct ept02 *e = &v->ept02;
-	unsigned oldest = 0;
 
-	e->clock++;
-	for (unsigned i = 0; i < EPT02_SLOTS; i++) {
-		if (e->slot[i].root && e->slot[i].eptp12 == eptp12) {
-			e->slot[i].used = e->clock;
-			return i;
-		}
-		if (e->slot[i].used < e->slot[oldest].used)
-			oldest = i;
+	if (e->used < EPT02_SLOTS) {
+		u64 *table = take_root(v);
+		e->slot[e->used].root.table = table;
+		return &e->slot[e->used++];
 	}
-	if (!e->slot[oldest].root)
-		e->slot[oldest].root = page_alloc_must(v->machine);
-	drop_slot(v, oldest);
-	hw_invept(INVEPT_GLOBAL, 0);
-	e->slot[oldest].eptp12 = eptp12;
-	e->slot[oldest].used = e->clock;
-	return oldest;
+	struct ept02_slot *slot = &e->slot[e->victim++ % EPT02_SLOTS];
+	unlink_slot(e, slot);
+	drop(v, &slot->root);
+	return slot;
+}
+
+static struct ept02_slot *find_slot(struct vcpu *v, u64 eptp12)
+{
+	struct ept02_slot **bucket = bucket_of(&v->ept02, eptp12), *slot;
+
+	for (slot = *bucket; slot; slot = slot->next)
+		if (slot->root.eptp12 == eptp12)
+			return slot;
+	slot = take_slot(v);
+	slot->root.eptp12 = eptp12;
+	slot->next = *bucket;
+	*bucket = slot;
+	return slot;
 }
 
 u64 ept02_pointer(struct vcpu *v, u64 eptp12)
 {
-	u64 *root = v->ept02.slot[find_slot(v, eptp12)].root;
-	return l0_pa(v->machine, root).v | EPTP_WALK_4 | MT_WB | (eptp12 & EPTP_AD);
+	struct ept02 *e = &v->ept02;
+
+	if (!e->now || e->now->root.eptp12 != eptp12)
+		e->now = find_slot(v, eptp12);
+	return pointer02(v, &e->now->root);
 }
 
-/* Room for a leaf at this level: what is there in another shape goes. */
-static u64 *make_room(struct vcpu *v, u64 *root, u64 address, unsigned level)
+/* --- filling --- */
+
+/* A step's leaves do not outlive a tree that is cut off. */
+static struct ept02_filled fill(struct vcpu *v, l2pa_t address, u64 access)
 {
-	struct machine *m = v->machine;
+	const struct ept02_in in = {{v->machine, l1_table, write_entry}, &v->machine->l1, v, below};
+	struct ept02 *e = &v->ept02;
+	struct ept02_filled f = ept02_fill(&e->tables, &e->now->root, &in, address, access);
+	bool mapped = f.walk.kind == EPT12_MAPPED;
 
-	for (;;) {
-		unsigned at;
-		u64 *entry = ept_entry(m, root, address, level, &at);
-		if (!entry)
-			return 0;
-		if (at > level) {
-			*entry = 0;
-			hw_invept(INVEPT_GLOBAL, 0);
-			continue;
-		}
-		if (level > 0 && (*entry & EPT_RWX) && !(*entry & EPT_LARGE)) {
-			u64 *below = l0_va(m, (hpa_t){*entry & EPT_ADDRESS});
-			ept_free_below(m, below, level - 1);
-			page_free(m, below);
-			*entry = 0;
-			hw_invept(INVEPT_GLOBAL, 0);
-		}
-		return entry;
+	if (!mapped || (f.leaf && !f.cut))
+		return f;
+	if (f.leaf && !v->step.active) {
+		ept_invalidate(v->machine, pointer02(v, &e->now->root));
+		return f;
 	}
-}
-
-/* EPT12's leaf over EPT01's: the smaller page, the rights that both give, EPT12's memory type. */
-static u64 *install(struct vcpu *v, u64 *root, l2pa_t address, const struct ept12_result *r)
-{
-	struct ept_leaf below = ept01_leaf(v->machine, r->address, r->level);
-	u64 rights = r->rights & below.entry & EPT_RWX;
-	u64 *entry = make_room(v, root, address.v, below.level);
-
-	if (!entry) {
-		ept02_drop_all(v);
-		entry = make_room(v, root, address.v, below.level);
-		ASSERT(entry, "no page for EPT02");
-	}
-	if (!r->dirty)
-		rights &= ~EPT_W;
-	*entry = (below.entry & (EPT_ADDRESS | EPT_LARGE)) | rights | r->attributes;
-	return entry;
+	f.leaf ? start_anew(v) : reclaim(v);
+	f = ept02_fill(&e->tables, &e->now->root, &in, address, access);
+	ASSERT(f.leaf, "no table for EPT02");
+	return f;
 }
 
 struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12)
 {
-	struct ept12_memory memory = {v->machine, read_entry, write_entry};
 	u64 access = v->exit.qualification & (EPTV_READ | EPTV_WRITE | EPTV_FETCH);
-	l2pa_t address = {v->exit.gpa};
-	struct ept12_result r = ept12_walk(&memory, &v->machine->l1, eptp12, address, access);
+	const struct ept02_slot *now = v->ept02.now;
 
-	if (r.kind != EPT12_MAPPED || ept01_is_apic(v->machine, r.address))
-		return r;
-	u64 *leaf = install(v, v->ept02.slot[find_slot(v, eptp12)].root, address, &r);
-	if ((access & EPT_W) && ept01_read_only(v->machine, r.address))
-		step_write(v, leaf);
-	return r;
+	ASSERT(now && now->root.eptp12 == eptp12, "EPT02 is of another EPT12 than %#lx", eptp12);
+	struct ept02_filled f = fill(v, (l2pa_t){v->exit.gpa}, access);
+	if (f.walk.kind == EPT12_MAPPED && (access & EPT_W) &&
+	    ept01_read_only(v->machine, f.walk.address))
+		step_write(v, f.leaf);
+	return f.walk;
 }
 
 bool ept02_translate(const struct vcpu *v, u64 address, l1pa_t *at)
 {
-	struct ept12_memory memory = {v->machine, read_entry, write_entry};
+	struct ept12_memory memory = {v->machine, l1_table, write_entry};
 	const struct vmcs12 *v12 = v->nested.v12;
 
 	*at = (l1pa_t){address};

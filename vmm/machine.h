@@ -73,6 +73,8 @@ static inline bool l0_owns(const struct machine *m, u64 pa)
 void *page_alloc(struct machine *m);
 /* The same where there is no going on: sizes that boot has reckoned with. Stops L0. */
 void *page_alloc_must(struct machine *m);
+/* That many zeroed pages in one piece, at boot. Stops L0 where there are none. */
+void *page_alloc_run(struct machine *m, unsigned count);
 void page_free(struct machine *m, void *page);
 unsigned page_available(const struct machine *m);
 

@@ -25,6 +25,15 @@ void *page_alloc_must(struct machine *m)
 	return page;
 }
 
+void *page_alloc_run(struct machine *m, unsigned count)
+{
+	u8 *pages = m->pool.next;
+	ASSERT(count <= (u64)(m->pool.end - pages) / PAGE_SIZE, "no %u pages in one piece", count);
+	m->pool.next += count * PAGE_SIZE;
+	memset(pages, 0, count * PAGE_SIZE);
+	return pages;
+}
+
 void page_free(struct machine *m, void *page)
 {
 	*(void **)page = m->pool.free;

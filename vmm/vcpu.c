@@ -3,6 +3,7 @@
 #include "vmm/apic.h"
 #include "vmm/layout.h"
 #include "vmm/console.h"
+#include "vmm/ept02.h"
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
@@ -206,6 +207,7 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 	vmcs_load(&v->vmcs02);
 	write_host_state(v);
 	nested_init(v);
+	ept02_init(v);
 	vmcs_load(&v->vmcs01);
 	write_host_state(v);
 	write_controls(v);

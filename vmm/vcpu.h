@@ -4,6 +4,7 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include "nested/ept02.h"
 #include "nested/event.h"
 #include "nested/nested.h"
 #include "vmm/lapic.h"
@@ -84,12 +85,20 @@ struct vmcs12_state {
 	u8 *vmread_bitmap, *vmwrite_bitmap;
 };
 
-#define EPT02_SLOTS 8
+/* EPT02s by EPT12 pointer. vmm/ept02.c */
+#define EPT02_SLOTS 256
+#define EPT02_BUCKETS 64 /* of a hash of the pointer's address */
+struct ept02_slot {
+	struct ept02_root root;
+	struct ept02_slot *next; /* in its bucket */
+};
+
 struct ept02 {
-	struct {
-		u64 eptp12, *root, used;
-	} slot[EPT02_SLOTS];
-	u64 clock;
+	struct ept_tables tables;
+	struct ept02_slot slot[EPT02_SLOTS], *bucket[EPT02_BUCKETS];
+	unsigned used, victim; /* slots in use; the next to be taken over once all are */
+	struct ept02_slot *now; /* what vmcs02 was last given */
+	bool reclaimed; /* the tables were used up once */
 };
 
 /* L1's local APIC. vmm/apic.h */
