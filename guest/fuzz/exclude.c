@@ -222,6 +222,10 @@ static struct rule {
 	{"delivers-anywhere", "L1's memory would be written", delivers_anywhere, 0},
 	{"defect-other-event", "type 7 with a vector other than 0 ends the machine", defect_other_event,
 	 0},
+	{"defect-pending-debug-high", "bits 63:32 are not checked", defect_pending_debug_high, 0},
+	{"defect-rip", "not canonical is not checked", defect_rip, 0},
+	{"defect-debugctl", "reserved bits are not checked", defect_debugctl, 0},
+	{"defect-host-sysenter-cs", "bits 31:16 are not loaded", defect_host_sysenter_cs, 0},
 };
 
 bool exclude_passes(const struct entry *e)

@@ -313,11 +313,12 @@ static u64 new_value(struct random *r, const struct base *b, unsigned field)
 
 /* ---- memory that an entry reads */
 
+/* Not IA32_SMM_MONITOR_CTL: the simulated machine lacks it, and takes writes of MSRs that it lacks. */
 static const u32 odd_msrs[] = {
-	MSR_IA32_FS_BASE, MSR_IA32_GS_BASE,         MSR_X2APIC_FIRST,
-	MSR_X2APIC_LAST,  MSR_IA32_SMM_MONITOR_CTL, MSR_IA32_VMX_BASIC,
-	MSR_IA32_EFER,    MSR_IA32_SYSENTER_ESP,    0xc0000082,
-	MSR_IA32_PAT,     MSR_IA32_FEATURE_CONTROL,
+	MSR_IA32_FS_BASE,         MSR_IA32_GS_BASE,   MSR_X2APIC_FIRST,
+	MSR_X2APIC_LAST,          MSR_IA32_VMX_BASIC, MSR_IA32_EFER,
+	MSR_IA32_SYSENTER_ESP,    0xc0000082,         MSR_IA32_PAT,
+	MSR_IA32_FEATURE_CONTROL,
 };
 
 static void knob_msr(struct random *r, struct mutation *m)
