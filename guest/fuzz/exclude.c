@@ -166,12 +166,16 @@ static bool delivers_anywhere(const struct entry *e)
 
 /* ---- defects of the simulated machine, Bochs 2.7. True: the entry meets one */
 
-/* SDM: "VM-Entry Control Fields", type 7 needs vector 0 and the monitor trap flag: there, it ends Bochs. */
+/*
+ * SDM: "Checks on VM-Entry Control Fields": type 7 needs the monitor trap flag, and vector 0. Without, it ends
+ * the machine.
+ */
 static bool defect_other_event(const struct entry *e)
 {
 	u64 info = F(ENTRY_INTERRUPTION_INFO);
+	bool other = injects(e) && INTR_TYPE(info) == INTR_OTHER;
 
-	return injects(e) && INTR_TYPE(info) == INTR_OTHER && (info & INTR_VECTOR) != 0;
+	return other && ((info & INTR_VECTOR) || !vmx_allows(PROC, PROC_MONITOR_TRAP_FLAG));
 }
 
 /* SDM: "Guest Non-Register State": bits 63:17 are reserved; bits 63:32 are not looked at. */
@@ -203,6 +207,46 @@ static bool defect_host_sysenter_cs(const struct entry *e)
 	>> 16;
 }
 
+/* SDM: "Checks on Guest Non-Register State": which events HLT and shutdown allow; they take all. */
+static bool defect_activity_injection(const struct entry *e)
+{
+	u64 info = F(ENTRY_INTERRUPTION_INFO)
+	, vector = info & INTR_VECTOR;
+	bool exception = INTR_TYPE(info) == INTR_HW_EXCEPTION, nmi = INTR_TYPE(info) == INTR_NMI;
+	bool check = exception && vector == VEC_MC, debug = exception && vector == VEC_DB;
+	bool hlt = F(GUEST_ACTIVITY_STATE)
+	== HLT, shutdown = F(GUEST_ACTIVITY_STATE)
+	== SHUTDOWN;
+
+	return injects(e) && ((hlt && !nmi && !check && !debug && INTR_TYPE(info) != INTR_EXTERNAL) ||
+			      (shutdown && !nmi && !check));
+}
+
+/* SDM: "Checks on Guest Segment Registers": DPL of types 0 to 11 is not below RPL; type 11 is left out. */
+static bool defect_code_in_data_dpl(const struct entry *e)
+{
+	static const u8 data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+
+	for (unsigned i = 0; i < ARRAY_LEN(data); i++) {
+		u64 ar = e->image.f[FI_GUEST_ES_AR + data[i]];
+		u64 rpl = e->image.f[FI_GUEST_ES_SELECTOR + data[i]] & 3;
+		if (!(ar & AR_UNUSABLE) && (ar & AR_TYPE) == 11 && AR_DPL(ar) < rpl)
+			return true;
+	}
+	return false;
+}
+
+/* SDM: "NMI-window exiting": bare, blocking of virtual NMIs outlasts the entry that ends it. */
+static bool defect_virtual_nmis(const struct entry *e)
+{
+	bool window = (F(PROC_CONTROLS) & PROC_NMI_WINDOW_EXITING) &&
+		      !(F(GUEST_INTERRUPTIBILITY) & BLOCKING_NMI);
+	bool stops = (F(PIN_CONTROLS) & PIN_ACTIVATE_PREEMPTION_TIMER) && F(PREEMPTION_TIMER_VALUE)
+	== 0;
+
+	return window && !stops;
+}
+
 static struct rule {
 	const char *name, *why;
 	bool (*meets)(const struct entry *e);
@@ -220,12 +264,17 @@ static struct rule {
 	{"runs-on", "L2 might not exit at once", runs_on, 0},
 	{"waits-for-sipi", "L2 would not exit", waits_for_sipi, 0},
 	{"delivers-anywhere", "L1's memory would be written", delivers_anywhere, 0},
-	{"defect-other-event", "type 7 with a vector other than 0 ends the machine", defect_other_event,
+	{"defect-other-event", "type 7 with a vector or without MTF ends the machine", defect_other_event,
 	 0},
 	{"defect-pending-debug-high", "bits 63:32 are not checked", defect_pending_debug_high, 0},
 	{"defect-rip", "not canonical is not checked", defect_rip, 0},
 	{"defect-debugctl", "reserved bits are not checked", defect_debugctl, 0},
 	{"defect-host-sysenter-cs", "bits 31:16 are not loaded", defect_host_sysenter_cs, 0},
+	{"defect-activity-injection", "events that HLT and shutdown forbid are taken",
+	 defect_activity_injection, 0},
+	{"defect-code-in-data-dpl", "DPL of code of type 11 is not checked", defect_code_in_data_dpl, 0},
+	{"defect-virtual-nmis", "an entry does not end the blocking of virtual NMIs", defect_virtual_nmis,
+	 0},
 };
 
 bool exclude_passes(const struct entry *e)
