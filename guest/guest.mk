@@ -1,13 +1,9 @@
 # The guest programs: multiboot kernels with 64-bit code, in the ELF32 form that multiboot asks for.
 GUEST_CFLAGS = $(FREESTANDING) $(WARN) -mgeneral-regs-only
 GUEST_LIB_SRC = $(wildcard guest/lib/*.c guest/lib/*.S) vmx/fields.c vmx/exits.c vmx/controls.c
-GUEST_PROGRAMS = demo rules hostile apic ept bench
-GUEST_apic_SRC = $(wildcard guest/apic/*.c guest/apic/*.S)
-GUEST_bench_SRC = $(filter-out %/kvmboot.c,$(wildcard guest/bench/*.c)) guest/bench/code.S
-GUEST_demo_SRC = $(wildcard guest/demo/*.c guest/demo/*.S)
-GUEST_ept_SRC = $(wildcard guest/ept/*.c guest/ept/*.S)
-GUEST_hostile_SRC = $(wildcard guest/hostile/*.c guest/hostile/*.S)
-GUEST_rules_SRC = $(wildcard guest/rules/*.c guest/rules/*.S)
+GUEST_PROGRAMS = apic bench demo ept fuzz hostile rules
+# A folder each. What guest/bench has for a host is not part of the program.
+guest_src = $(filter-out guest/bench/kvm%,$(wildcard guest/$(1)/*.c guest/$(1)/*.S))
 
 guest_obj = $(patsubst %,$(B)/guest/obj/%.o,$(basename $(1)))
 
@@ -25,11 +21,11 @@ $(B)/guest/obj/%.o: %.S Makefile guest/guest.mk
 	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 define GUEST_PROGRAM
-$(B)/guest/obj/$(1).elf64: $(call guest_obj,$(GUEST_LIB_SRC) $(GUEST_$(1)_SRC)) guest/lib/guest.ld
+$(B)/guest/obj/$(1).elf64: $(call guest_obj,$(GUEST_LIB_SRC) $(call guest_src,$(1))) guest/lib/guest.ld
 	@echo "  LD      $(B)/guest/$(1).elf"
 	$(Q)$(CC) -nostdlib -static -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments \
 		-Wl,-T,guest/lib/guest.ld -o $$@ $$(filter %.o,$$^)
--include $$(patsubst %.o,%.d,$(call guest_obj,$(GUEST_$(1)_SRC)))
+-include $$(patsubst %.o,%.d,$(call guest_obj,$(call guest_src,$(1))))
 endef
 $(foreach p,$(GUEST_PROGRAMS),$(eval $(call GUEST_PROGRAM,$(p))))
 -include $(patsubst %.o,%.d,$(call guest_obj,$(GUEST_LIB_SRC)))

@@ -42,6 +42,22 @@ static inline void interrupts_off(void)
 	asm volatile("cli" : : : "memory");
 }
 
+/* SDM: "Handling Multiple NMIs": an IRET ends the blocking, whatever it returns from. */
+static inline void unblock_nmis(void)
+{
+	u64 stack, value;
+	asm volatile("mov %%rsp, %0\n\tmov %%ss, %k1\n\tpush %1\n\tpush %0\n\tpushfq\n\tmov %%cs, %k1\n\t"
+		     "push %1\n\tlea 1f(%%rip), %1\n\tpush %1\n\tiretq\n1:"
+		     : "=&r"(stack), "=&r"(value)
+		     :
+		     : "cc", "memory");
+}
+
+static inline void zero_quads(u64 *to, u64 count)
+{
+	asm volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0ul) : "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;
@@ -93,6 +109,25 @@ SELECTOR(gs)
 SELECTOR(ss)
 #undef SELECTOR
 
+#define WRITE_SELECTOR(name) \
+	static inline void write_##name(u16 value) \
+	{ \
+		asm volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
+	}
+WRITE_SELECTOR(ds)
+WRITE_SELECTOR(es)
+WRITE_SELECTOR(fs)
+WRITE_SELECTOR(gs)
+WRITE_SELECTOR(ss)
+#undef WRITE_SELECTOR
+
+static inline u16 read_ldtr(void)
+{
+	u16 value;
+	asm volatile("sldt %0" : "=m"(value));
+	return value;
+}
+
 static inline u16 read_tr(void)
 {
 	u16 value;
@@ -134,6 +169,18 @@ static inline u64 read_dr7(void)
 	u64 value;
 	asm volatile("mov %%dr7, %0" : "=r"(value));
 	return value;
+}
+
+static inline u64 read_dr6(void)
+{
+	u64 value;
+	asm volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_dr6(u64 value)
+{
+	asm volatile("mov %0, %%dr6" : : "r"(value));
 }
 
 static inline void invlpg(u64 address)
@@ -263,6 +310,19 @@ static inline struct trap vmread_memory(u64 field, void *value)
 static inline struct trap vmwrite_memory(u64 field, const void *value)
 {
 	return TRY(vmx_flags_before, "vmwrite (%[p]), %[f]", [p] "r"(value), [f] "r"(field));
+}
+
+/* For fields known to be there: an exception ends the program, and a failure does not show. */
+static inline u64 vmread_fast(u64 field)
+{
+	u64 value = 0;
+	asm volatile("vmread %1, %0" : "+r"(value) : "r"(field) : "cc", "memory");
+	return value;
+}
+
+static inline void vmwrite_fast(u64 field, u64 value)
+{
+	asm volatile("vmwrite %1, %0" : : "r"(field), "r"(value) : "cc", "memory");
 }
 
 #endif
