@@ -1,8 +1,9 @@
 # The guest programs: multiboot kernels with 64-bit code, in the ELF32 form that multiboot asks for.
 GUEST_CFLAGS = $(FREESTANDING) $(WARN) -mgeneral-regs-only
 GUEST_LIB_SRC = $(wildcard guest/lib/*.c guest/lib/*.S) vmx/fields.c vmx/exits.c vmx/controls.c
-GUEST_PROGRAMS = demo rules hostile
+GUEST_PROGRAMS = demo rules hostile events
 GUEST_demo_SRC = $(wildcard guest/demo/*.c guest/demo/*.S)
+GUEST_events_SRC = $(wildcard guest/events/*.c guest/events/*.S)
 GUEST_hostile_SRC = $(wildcard guest/hostile/*.c guest/hostile/*.S)
 GUEST_rules_SRC = $(wildcard guest/rules/*.c guest/rules/*.S)
 

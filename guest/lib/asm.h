@@ -32,6 +32,12 @@ static inline void halt(void)
 	asm volatile("cli; hlt" : : : "memory");
 }
 
+/* Lets one interrupt that is pending in. */
+static inline void interrupts_take(void)
+{
+	asm volatile("sti; nop; cli" : : : "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;
@@ -123,6 +129,18 @@ static inline u64 read_dr7(void)
 	u64 value;
 	asm volatile("mov %%dr7, %0" : "=r"(value));
 	return value;
+}
+
+static inline u64 read_dr6(void)
+{
+	u64 value;
+	asm volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_dr6(u64 value)
+{
+	asm volatile("mov %0, %%dr6" : : "r"(value));
 }
 
 static inline void invlpg(u64 address)

@@ -13,6 +13,7 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
 """
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
+ICELAKE = {'MODEL': 'corei7_icelake_u'}
 PAIR = object()
 
 BARE = {'L0': 'none'}
@@ -51,6 +52,9 @@ CASES = [
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+    row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
+    row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
+    row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
 
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
