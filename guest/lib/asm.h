@@ -58,6 +58,12 @@ static inline void zero_quads(u64 *to, u64 count)
 	asm volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0ul) : "memory");
 }
 
+/* Lets one interrupt that is pending in. */
+static inline void interrupts_take(void)
+{
+	asm volatile("sti; nop; cli" : : : "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;

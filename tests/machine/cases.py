@@ -71,6 +71,9 @@ CASES = [
     row('ept skylake', PAIR, {'L1': 'build/guest/ept.elf', **SKYLAKE}, same='all', rules=[82, 83, 84]),
     row('ept haswell', PAIR, {'L1': 'build/guest/ept.elf', **HASWELL}, same='all', rules=[82, 83, 84]),
     row('ept, no tables left', NESTED, {'L1': 'build/guest/ept.elf', **SKYLAKE}, log=['EPT02 has used up its']),
+    row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
+    row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
+    row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
 
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},

@@ -1,0 +1,64 @@
+#include "guest/events/defects.h"
+
+#include "guest/events/report.h"
+#include "guest/lib/console.h"
+#include "vmx/exits.h"
+
+static struct defect defects[] = {
+/*
+ * SDM: "Saving RIP, RSP, RFLAGS, and SSP": an exit for a fault saves RF as the fault would have pushed
+ * it, which is 1; so does an exit for an EPT violation while no event is delivered. Bochs saves RFLAGS
+ * as they were.
+ */
+#define RF_LOST (&defects[0])
+	{.name = "rf-lost",
+	 .what = "RFLAGS",
+	 .bits = RFLAGS_RF,
+	 .spoils = {{FI_GUEST_RFLAGS, RFLAGS_RF}}},
+/*
+ * SDM: "Information for VM Exits Due to Vectored Events": an exception of real mode has no error code.
+ * Bochs says that it has one.
+ */
+#define REAL_ERROR_CODE (&defects[1])
+	{.name = "real-error-code",
+	 .what = "interruption",
+	 .bits = INTR_ERROR_CODE_VALID,
+	 .spoils = {{FI_EXIT_INTERRUPTION_INFO, INTR_ERROR_CODE_VALID},
+		    {FI_EXIT_INTERRUPTION_ERROR_CODE, ~0ull}}},
+/*
+ * SDM: "Page-Modification Logging": only a write that sets a dirty flag needs the log. Bochs exits for
+ * any access to a page that is not in its TLB.
+ */
+#define PML_EARLY (&defects[2])
+	{.name = "pml-early", .what = "vectoring", .bits = ~0ull, .everything = true},
+/*
+ * An exit in the first instruction of an NMI's handler saves the RIP where the NMI came, not the
+ * handler's.
+ */
+#define NMI_RIP (&defects[3])
+	{.name = "nmi-rip", .what = "RIP", .bits = ~0ull, .everything = true},
+};
+
+void defects_of_delivery(const struct flight *f)
+{
+	struct outcome o = model_outcome(f);
+	bool fault = !o.handler && o.reason == EXIT_REASON_EXCEPTION_NMI &&
+		     o.direct.type == INTR_HW_EXCEPTION;
+	bool fetch = !o.handler && o.reason == EXIT_REASON_EPT_VIOLATION && !o.vectoring;
+
+	if (fault || fetch)
+		report_defect(RF_LOST);
+	if (fault && f->w->kind == REAL_MODE && o.direct.error == NO_ERROR_CODE &&
+	    o.direct.vector >= VEC_DF)
+		report_defect(REAL_ERROR_CODE);
+	if (f->way->kind == PML && f->r)
+		report_defect(PML_EARLY);
+	if (f->r && f->r->event == EVENT_nmi && fetch)
+		report_defect(NMI_RIP);
+}
+
+void defects_total(void)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(defects); i++)
+		print("~ %s: met in %u rows\n", defects[i].name, defects[i].met);
+}
