@@ -31,3 +31,48 @@ enum check_id check_guest(const struct check_in *in)
 {
 	return check_rows(in, FAIL_GUEST, FAIL_GUEST_LINK);
 }
+
+static void index_row(struct check_index *index, enum check_id id)
+{
+	const struct check_info *row = &check_info[id];
+	struct field_set fields = {{0}};
+
+	for (unsigned i = 0; i < row->input_count; i++)
+		if (row->inputs[i] < FI_COUNT)
+			field_set_add(&fields, (enum field_index)row->inputs[i]);
+	for (unsigned i = 0; i < row->input_count; i++) {
+		index->of[row->inputs[i]].rows.w[id / 64] |= BIT(id % 64);
+		field_set_add_all(&index->of[row->inputs[i]].fields, &fields);
+	}
+}
+
+void check_index_make(struct check_index *index)
+{
+	*index = (struct check_index){0};
+	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++)
+		index_row(index, (enum check_id)id);
+}
+
+/* Takes the lowest row out; CHECK_PASSED where there is none. */
+static enum check_id take_row(struct check_set *rows)
+{
+	for (unsigned w = 0; w < CHECK_WORDS; w++) {
+		if (!rows->w[w])
+			continue;
+		unsigned bit = (unsigned)__builtin_ctzl(rows->w[w]);
+		rows->w[w] &= rows->w[w] - 1;
+		return (enum check_id)(64 * w + bit);
+	}
+	return CHECK_PASSED;
+}
+
+enum check_id check_these(const struct check_in *in, const struct check_set *rows)
+{
+	struct check_set left = *rows;
+	enum check_id id;
+
+	while ((id = take_row(&left)) != CHECK_PASSED)
+		if (!check_info[id].holds(in))
+			return id;
+	return CHECK_PASSED;
+}

@@ -76,4 +76,36 @@ extern const struct check_info check_info[CHECK_COUNT];
 enum check_id check_controls_and_host(const struct check_in *in);
 enum check_id check_guest(const struct check_in *in);
 
+/* --- only what has changed --- */
+
+#define CHECK_WORDS ((CHECK_COUNT + 63) / 64)
+struct check_set {
+	u64 w[CHECK_WORDS];
+};
+
+/* The rows that look at each input, and all the fields that these rows look at. Made once. */
+struct check_index {
+	struct {
+		struct check_set rows;
+		struct field_set fields;
+	} of[CHECK_INPUTS];
+};
+void check_index_make(struct check_index *index);
+
+/* Rows to be run, and the fields that must be current for them. */
+struct check_work {
+	struct check_set rows;
+	struct field_set fields;
+};
+
+static inline void check_work_add(struct check_work *work, const struct check_index *index, unsigned input)
+{
+	for (unsigned w = 0; w < CHECK_WORDS; w++)
+		work->rows.w[w] |= index->of[input].rows.w[w];
+	field_set_add_all(&work->fields, &index->of[input].fields);
+}
+
+/* Runs these rows alone, in the order of all: the first that does not hold, or CHECK_PASSED. */
+enum check_id check_these(const struct check_in *in, const struct check_set *rows);
+
 #endif

@@ -96,6 +96,7 @@ void hardware_check(struct machine *m)
 		       "(IA32_VMX_EPT_VPID_CAP is %#lx): use a newer one",
 		       m->hw.ept_vpid);
 	caps_l1(&m->l1, &m->hw);
+	check_index_make(&m->check_index);
 	read_mtrrs(&m->mtrr, m->hw.maxphyaddr);
 	m->efer_valid = efer_valid_bits();
 	m->rtm = cpu_cpuid(0, 0).eax >= 7 && (cpu_cpuid(7, 0).ebx & BIT(11));

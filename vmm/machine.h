@@ -5,6 +5,7 @@
 #define VMM_MACHINE_H
 
 #include "boot/boot_info.h"
+#include "nested/check.h"
 #include "vmm/layout.h"
 #include "vmm/mtrr.h"
 #include "vmx/caps.h"
@@ -40,6 +41,7 @@ struct machine {
 	unsigned map_count;
 	struct page_pool pool;
 	struct caps hw, l1; /* capabilities: the processor's, and what L1 is shown */
+	struct check_index check_index;
 	struct ept01 ept01;
 	struct mtrr_state mtrr; /* L1's; the processor's own stay as firmware left them */
 	bool rtm; /* RTM is there: CPUID.07H:EBX[11] */

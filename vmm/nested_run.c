@@ -115,7 +115,6 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 {
 	struct vmcs12 *v12 = v->nested.v12;
 
-	field_set_add_all(&v->vmcs12.dirty, &v->reloaded);
 	if (exit_clears_injection(v12))
 		vmcs12_changed(v, FI_ENTRY_INTERRUPTION_INFO);
 	if (v12->exit_msr_store_count &&
@@ -344,13 +343,48 @@ static u64 guest_failure_qualification(enum check_id id)
 	}
 }
 
-/* The first check that fails, of those that have to be made. */
+/* The first check that fails, of all. */
 static enum check_id check_all(struct vcpu *v, struct check_in *in)
 {
 	vmcs12_pull_all(v);
 	*in = gather_checks(v);
 	enum check_id id = check_controls_and_host(in);
 	return id != CHECK_PASSED ? id : check_guest(in);
+}
+
+/* What the checks look at outside vmcs12, and may be another at each entry. */
+static void add_what_is_outside(struct vcpu *v, struct check_work *work)
+{
+	const struct check_index *index = &v->machine->check_index;
+	const struct vmcs12 *v12 = v->nested.v12;
+	bool ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
+
+	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
+		check_work_add(work, index, IN_VTPR);
+	if (v12->vmcs_link_pointer != NO_VMCS)
+		check_work_add(work, index, IN_LINK_REVISION);
+	for (unsigned i = IN_PDPTE0; !v12_proc2(v12, PROC2_ENABLE_EPT) && i <= IN_PDPTE3; i++)
+		check_work_add(work, index, i);
+	if (ia32e != v->vmcs12.l1_ia32e)
+		check_work_add(work, index, IN_L1_IA32E);
+	v->vmcs12.l1_ia32e = ia32e;
+}
+
+/*
+ * The first check that fails, of those that look at anything that has changed since the last entry: the
+ * others held then. What an exit has saved of L2 holds, as far as nobody has changed it.
+ */
+static enum check_id check_changed(struct vcpu *v, struct check_in *in)
+{
+	struct field_set changed = v->vmcs12.dirty;
+	struct check_work work = {{{0}}, {{0}}};
+
+	for (int i; (i = field_set_take(&changed)) != FIELD_NONE;)
+		check_work_add(&work, &v->machine->check_index, (unsigned)i);
+	add_what_is_outside(v, &work);
+	vmcs12_pull(v, &work.fields);
+	*in = gather_checks(v);
+	return check_these(in, &work.rows);
 }
 
 static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
@@ -370,13 +404,14 @@ static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *i
 struct insn_outcome nested_enter(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
+	bool close = vmcs02_is_close(v);
 	struct check_in in;
-	enum check_id id = check_all(v, &in);
+	enum check_id id = close ? check_changed(v, &in) : check_all(v, &in);
 	u32 failed;
 
 	if (id != CHECK_PASSED)
 		return refuse_entry(v, &in, id);
-	if (vmcs02_is_close(v))
+	if (close)
 		vmcs02_update(v, in.pdpte);
 	else
 		vmcs02_make(v, in.pdpte);

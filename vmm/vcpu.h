@@ -75,13 +75,15 @@ struct field_list {
 /* The current VMCS of L1, beside v12 itself: vmm/vmcs12.h. */
 struct vmcs12_state {
 	bool shadowing; /* hardware's VMCS shadowing is used for L1 */
+	bool l1_ia32e; /* IA32_EFER.LMA of L1 at the last entry */
 	bool in_vmcs02; /* vmcs02 was made from this VMCS: it differs in .dirty alone */
 	struct field_set stale; /* the value is in vmcs02 */
 	struct field_set dirty; /* changed since vmcs02 was made */
 	struct field_set unseen; /* the shadow VMCS has an old value */
 	struct field_list read, written; /* what L1 reads after exits, and writes before entries */
 	u16 age; /* entries since the lists were begun */
-	u16 read_at[FI_COUNT], written_at[FI_COUNT]; /* .age + 1 then; 0: not since */
+	struct field_set read_once; /* since then */
+	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
 	u8 *vmread_bitmap, *vmwrite_bitmap;
 };
 
@@ -128,6 +130,7 @@ struct vcpu {
 	struct field_set saved,
 		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
 	struct field_set information; /* the exit-information fields that exits write */
+	struct field_set efer_fields; /* what L2's IA32_EFER depends on where vmcs12 does not load it */
 	struct field_set existing; /* on this processor */
 	struct field_set image_fields, copied_fields,
 		host_fields; /* of vmcs02_image, and vmcs12's host state */

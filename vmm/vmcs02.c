@@ -7,6 +7,7 @@
 #include "vmm/event.h"
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
+#include "vmm/vmcs12.h"
 #include "vmx/msr.h"
 
 static bool in_image(const struct vcpu *v, enum field_index i)
@@ -32,6 +33,8 @@ void vmcs02_init(struct vcpu *v)
 			field_set_add(&v->copied_fields, i);
 		vcpu_write(v, field_info[i].encoding, 0);
 	}
+	field_set_add(&v->efer_fields, FI_GUEST_CR0);
+	field_set_add(&v->efer_fields, FI_ENTRY_CONTROLS);
 	vcpu_write(v, VMCS_VPID, VPID02);
 	v->vpid02 = VPID02;
 	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(m, v->msr_bitmap02).v);
@@ -220,6 +223,7 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	for (unsigned w = 0; w < FIELD_WORDS; w++)
 		copied.w[w] &= v->copied_fields.w[w];
 	if (field_set_meets(&reloaded, &v->image_fields)) {
+		vmcs12_pull(v, &v->efer_fields);
 		struct merge_in in = gather(v, pdpte);
 		merge_reloaded(&v->vmcs02_image, &in);
 	}

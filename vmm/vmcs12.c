@@ -5,7 +5,9 @@
 #include "vmm/lib.h"
 
 /* After so many entries the lists are begun anew, so that what L1 did once does not cost for ever. */
-#define LISTS_LIVE 4096
+#define LISTS_LIVE 1024
+/* A field that L1 writes again within so many entries is one that it writes all the time. */
+#define WRITES_APART 8
 
 /* --- the lists of fields that L1 uses between an exit and an entry --- */
 
@@ -50,7 +52,7 @@ static void begin_lists(struct vcpu *v)
 
 	list_clear(&s->read);
 	list_clear(&s->written);
-	memset(s->read_at, 0, sizeof(s->read_at));
+	memset(&s->read_once, 0, sizeof(s->read_once));
 	memset(s->written_at, 0, sizeof(s->written_at));
 	s->age = 0;
 	if (!s->shadowing)
@@ -118,7 +120,6 @@ void vmcs12_load(struct vcpu *v, u64 pointer)
 	memset(&s->dirty, 0, sizeof(s->dirty));
 	memset(&s->unseen, 0, sizeof(s->unseen));
 	s->in_vmcs02 = false;
-	begin_lists(v);
 	if (!s->shadowing)
 		return;
 	vmcs_load(&v->shadow);
@@ -185,15 +186,6 @@ static void pull_one(struct vcpu *v, enum field_index i)
 	vmcs12_pull(v, &one);
 }
 
-/* Used once more, between another exit and entry: what is used only once is not learnt. */
-static bool used_again(const struct vcpu *v, u16 *at)
-{
-	u16 now = v->vmcs12.age + 1, before = *at;
-
-	*at = now;
-	return before && before != now;
-}
-
 /* From now on hardware gives L1 the field, and each exit keeps it current. */
 static void begin_to_read(struct vcpu *v, enum field_index i)
 {
@@ -207,12 +199,24 @@ static void begin_to_read(struct vcpu *v, enum field_index i)
 
 u64 vmcs12_read(struct vcpu *v, enum field_index i)
 {
+	struct vmcs12_state *s = &v->vmcs12;
+
 	pull_one(v, i);
-	if (used_again(v, &v->vmcs12.read_at[i])) {
+	if (field_set_has(&s->read_once, i)) {
 		begin_to_read(v, i);
 		vmcs12_give(v);
 	}
+	field_set_add(&s->read_once, i);
 	return v->nested.v12->f[i];
+}
+
+/* Written before another entry once more: what sets a VMCS up is not learnt. */
+static bool written_again(struct vcpu *v, enum field_index i)
+{
+	u16 now = v->vmcs12.age + 1, before = v->vmcs12.written_at[i];
+
+	v->vmcs12.written_at[i] = now;
+	return before && before != now && now - before <= WRITES_APART;
 }
 
 /* From now on hardware takes the field from L1; one that exits change must be kept current by them. */
@@ -240,7 +244,7 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
 {
 	set_field(v, i, value);
 	vmcs12_changed(v, i);
-	if (used_again(v, &v->vmcs12.written_at[i]))
+	if (written_again(v, i))
 		begin_to_write(v, i);
 	vmcs12_give(v);
 }
