@@ -27,13 +27,6 @@ void exit_saved_fields(struct field_set *saved, const struct vmcs12 *v)
 		field_set_add(saved, (enum field_index)i);
 }
 
-u64 exit_saved_value(enum field_index i, u64 old, u64 value)
-{
-	if (i == FI_ENTRY_CONTROLS)
-		return (old & ~(u64)ENTRY_IA32E_MODE_GUEST) | (value & ENTRY_IA32E_MODE_GUEST);
-	return value;
-}
-
 static bool is_double_fault(const struct exit_record *r)
 {
 	return r->reason == EXIT_REASON_EXCEPTION_NMI && (r->intr_info & INTR_VALID) &&

@@ -28,7 +28,12 @@ struct exit_record {
 void exit_saved_fields(struct field_set *saved, const struct vmcs12 *v);
 
 /* What vmcs12's field, `old`, becomes where vmcs02 has `value` after the exit. */
-u64 exit_saved_value(enum field_index i, u64 old, u64 value);
+static inline u64 exit_saved_value(enum field_index i, u64 old, u64 value)
+{
+	if (i == FI_ENTRY_CONTROLS)
+		return (old & ~(u64)ENTRY_IA32E_MODE_GUEST) | (value & ENTRY_IA32E_MODE_GUEST);
+	return value;
+}
 
 /* The exit-information fields; for a failed entry only reason and qualification (R45). */
 void exit_record(struct vmcs12 *v, const struct exit_record *r);

@@ -363,8 +363,11 @@ static void add_what_is_outside(struct vcpu *v, struct check_work *work)
 		check_work_add(work, index, IN_VTPR);
 	if (v12->vmcs_link_pointer != NO_VMCS)
 		check_work_add(work, index, IN_LINK_REVISION);
-	for (unsigned i = IN_PDPTE0; !v12_proc2(v12, PROC2_ENABLE_EPT) && i <= IN_PDPTE3; i++)
-		check_work_add(work, index, i);
+	if (!v12_proc2(v12, PROC2_ENABLE_EPT)) {
+		vmcs12_pull(v, &v->efer_fields);
+		for (unsigned i = IN_PDPTE0; merge_uses_pae(v12) && i <= IN_PDPTE3; i++)
+			check_work_add(work, index, i);
+	}
 	if (ia32e != v->vmcs12.l1_ia32e)
 		check_work_add(work, index, IN_L1_IA32E);
 	v->vmcs12.l1_ia32e = ia32e;

@@ -68,6 +68,7 @@ struct events {
 #define FIELD_LIST_MAX 40
 struct field_list {
 	u8 field[FIELD_LIST_MAX];
+	u16 encoding[FIELD_LIST_MAX];
 	unsigned count;
 	struct field_set set;
 };
@@ -79,8 +80,12 @@ struct vmcs12_state {
 	bool in_vmcs02; /* vmcs02 was made from this VMCS: it differs in .dirty alone */
 	struct field_set stale; /* the value is in vmcs02 */
 	struct field_set dirty; /* changed since vmcs02 was made */
+	struct field_set near; /* of which any may be dirty, and vmcs02 is still made by writing them alone */
+	bool far; /* something else is dirty too */
 	struct field_set unseen; /* the shadow VMCS has an old value */
-	struct field_list read, written; /* what L1 reads after exits, and writes before entries */
+	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
+	u64 changed; /* of .read, by place: the last exit has changed it */
+	u64 shown; /* of .read, by place: L1 reads it without an exit */
 	u16 age; /* entries since the lists were begun */
 	struct field_set read_once; /* since then */
 	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
@@ -127,6 +132,10 @@ struct vcpu {
 	struct nested nested;
 	struct vmcs12_state vmcs12;
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
+	struct vmcs_image host_image; /* L1 after an exit */
+	bool host_is_made; /* from the host state that vmcs12 has now */
+	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
+	struct field_list reload; /* .reloaded as a list, without the PDPTEs */
 	struct field_set saved,
 		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
 	struct field_set information; /* the exit-information fields that exits write */

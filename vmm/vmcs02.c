@@ -34,6 +34,7 @@ void vmcs02_init(struct vcpu *v)
 		vcpu_write(v, field_info[i].encoding, 0);
 	}
 	field_set_add(&v->efer_fields, FI_GUEST_CR0);
+	field_set_add(&v->efer_fields, FI_GUEST_CR4);
 	field_set_add(&v->efer_fields, FI_ENTRY_CONTROLS);
 	vcpu_write(v, VMCS_VPID, VPID02);
 	v->vpid02 = VPID02;
@@ -165,6 +166,35 @@ static void write_fields(struct vcpu *v, struct field_set fields, const u64 *val
 		vcpu_write(v, field_info[i].encoding, value[i]);
 }
 
+/* Fields of L1's that vmcs02 does not have, and that nothing but the entry or the exit itself reads. */
+static const enum field_index without_vmcs02[] = {
+	FI_ENTRY_INTERRUPTION_INFO, FI_ENTRY_EXCEPTION_ERROR_CODE, FI_ENTRY_INSTRUCTION_LENGTH,
+	FI_ENTRY_MSR_LOAD_ADDR,	    FI_ENTRY_MSR_LOAD_COUNT,	   FI_EXIT_MSR_STORE_ADDR,
+	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,	   FI_EXIT_MSR_LOAD_COUNT,
+};
+
+/* What the exits and the next entries do with each field, by the controls. */
+static void sort_fields(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+	struct field_set *near = &v->vmcs12.near, left;
+
+	exit_saved_fields(&v->saved, v12);
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		v->saved.w[w] &= v->existing.w[w];
+	merge_reloaded_fields(&v->reloaded, &v->saved, v12);
+	field_list_clear(&v->reload);
+	left = v->reloaded;
+	for (int i; (i = field_set_take(&left)) != FIELD_NONE;)
+		if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
+			field_list_add(&v->reload, i);
+	*near = v->copied_fields;
+	field_set_add_all(near, &v->host_fields);
+	field_set_add_all(near, &v->reloaded);
+	for (unsigned i = 0; i < ARRAY_LEN(without_vmcs02); i++)
+		field_set_add(near, without_vmcs02[i]);
+}
+
 void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 {
 	struct merge_in in = gather(v, pdpte);
@@ -173,16 +203,14 @@ void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	translate_addresses(v, &v->vmcs02_image);
 	clear_sink(v);
 	merge_msr_bitmap(v);
-	exit_saved_fields(&v->saved, in.v);
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		v->saved.w[w] &= v->existing.w[w];
-	merge_reloaded_fields(&v->reloaded, &v->saved, in.v);
+	sort_fields(v);
 	switch_over(v);
 	write_fields(v, v->image_fields, v->vmcs02_image.f);
 	set_ept_pointer(v);
 	set_vpid(v);
 	vmcs02_flush_without_vpid(v);
 	v->vmcs12.in_vmcs02 = true;
+	v->vmcs12.far = false;
 	memset(&v->vmcs12.dirty, 0, sizeof(v->vmcs12.dirty));
 }
 
@@ -192,37 +220,33 @@ static bool injects_nmi(const struct vmcs12 *v12)
 	return (info & INTR_VALID) && INTR_TYPE(info) == INTR_NMI;
 }
 
-/* Fields of L1's that vmcs02 does not have, and that nothing but the entry or the exit itself reads. */
-static const enum field_index without_vmcs02[] = {
-	FI_ENTRY_INTERRUPTION_INFO, FI_ENTRY_EXCEPTION_ERROR_CODE, FI_ENTRY_INSTRUCTION_LENGTH,
-	FI_ENTRY_MSR_LOAD_ADDR,     FI_ENTRY_MSR_LOAD_COUNT,       FI_EXIT_MSR_STORE_ADDR,
-	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,         FI_EXIT_MSR_LOAD_COUNT,
-};
-
 bool vmcs02_is_close(const struct vcpu *v)
 {
-	struct field_set far = v->vmcs12.dirty;
+	return v->vmcs12.in_vmcs02 && !v->vmcs12.far && !injects_nmi(v->nested.v12);
+}
 
-	if (!v->vmcs12.in_vmcs02 || injects_nmi(v->nested.v12))
-		return false;
-	field_set_remove_all(&far, &v->copied_fields);
-	field_set_remove_all(&far, &v->reloaded);
-	for (unsigned i = 0; i < ARRAY_LEN(without_vmcs02); i++)
-		field_set_remove(&far, without_vmcs02[i]);
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		if (far.w[w] & ~v->host_fields.w[w])
-			return false;
-	return true;
+/* The PDPTEs of a guest that uses PAE paging without EPT12 are read from memory at each entry. */
+static void write_pdptes(struct vcpu *v, const u64 pdpte[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+}
+
+static void write_list(struct vcpu *v, const struct field_list *list, const u64 *value)
+{
+	for (unsigned n = 0; n < list->count; n++)
+		vcpu_write(v, list->encoding[n], value[list->field[n]]);
 }
 
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 {
 	struct vmcs12_state *s = &v->vmcs12;
-	struct field_set copied = s->dirty, reloaded = v->reloaded;
+	bool pae = !v12_proc2(v->nested.v12, PROC2_ENABLE_EPT) && merge_uses_pae(v->nested.v12);
+	struct field_set copied;
 
 	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		copied.w[w] &= v->copied_fields.w[w];
-	if (field_set_meets(&reloaded, &v->image_fields)) {
+		copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
+	if (v->reload.count > 0) {
 		vmcs12_pull(v, &v->efer_fields);
 		struct merge_in in = gather(v, pdpte);
 		merge_reloaded(&v->vmcs02_image, &in);
@@ -231,8 +255,9 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	merge_msr_bitmap(v);
 	switch_over(v);
 	write_fields(v, copied, v->nested.v12->f);
-	write_fields(v, reloaded, v->vmcs02_image.f);
-	map_access_page(v);
+	write_list(v, &v->reload, v->vmcs02_image.f);
+	if (pae)
+		write_pdptes(v, pdpte);
 	vmcs02_flush_without_vpid(v);
 	memset(&s->dirty, 0, sizeof(s->dirty));
 }

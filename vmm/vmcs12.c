@@ -11,16 +11,17 @@
 
 /* --- the lists of fields that L1 uses between an exit and an entry --- */
 
-static void list_clear(struct field_list *list)
+void field_list_clear(struct field_list *list)
 {
 	memset(list, 0, sizeof(*list));
 }
 
-static bool list_add(struct field_list *list, enum field_index i)
+bool field_list_add(struct field_list *list, enum field_index i)
 {
 	if (list->count == FIELD_LIST_MAX || field_set_has(&list->set, i))
 		return false;
-	list->field[list->count++] = (u8)i;
+	list->field[list->count] = (u8)i;
+	list->encoding[list->count++] = field_info[i].encoding;
 	field_set_add(&list->set, i);
 	return true;
 }
@@ -50,9 +51,10 @@ static void begin_lists(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 
-	list_clear(&s->read);
-	list_clear(&s->written);
+	field_list_clear(&s->read);
+	field_list_clear(&s->written);
 	memset(&s->read_once, 0, sizeof(s->read_once));
+	s->shown = s->changed = 0;
 	memset(s->written_at, 0, sizeof(s->written_at));
 	s->age = 0;
 	if (!s->shadowing)
@@ -119,6 +121,7 @@ void vmcs12_load(struct vcpu *v, u64 pointer)
 	memset(&s->stale, 0, sizeof(s->stale));
 	memset(&s->dirty, 0, sizeof(s->dirty));
 	memset(&s->unseen, 0, sizeof(s->unseen));
+	s->changed = 0;
 	s->in_vmcs02 = false;
 	if (!s->shadowing)
 		return;
@@ -152,26 +155,43 @@ static void pull_field(struct vcpu *v, enum field_index i)
 	*f = exit_saved_value(i, *f, vmcs_read(&v->vmcs02, field_info[i].encoding));
 }
 
-void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
+/* Each exit keeps the field current from now on. */
+static void begin_to_keep(struct vcpu *v, enum field_index i)
+{
+	if (changed_by_exits(i))
+		field_list_add(&v->vmcs12.read, i);
+}
+
+static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 	struct vmcs *loaded = v->loaded;
 	struct field_set now;
+	u64 any = 0;
 
 	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		now.w[w] = s->stale.w[w] & fields->w[w];
+		any |= now.w[w] = s->stale.w[w] & fields->w[w];
+	if (!any)
+		return;
 	field_set_remove_all(&s->stale, &now);
+	vmcs_load(&v->vmcs02);
 	for (int i; (i = field_set_take(&now)) != FIELD_NONE;) {
-		vmcs_load(&v->vmcs02);
 		pull_field(v, i);
+		if (keep)
+			begin_to_keep(v, i);
 	}
 	vmcs_load(loaded);
+}
+
+void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
+{
+	pull(v, fields, true);
 }
 
 void vmcs12_pull_all(struct vcpu *v)
 {
 	struct field_set all = v->vmcs12.stale;
-	vmcs12_pull(v, &all);
+	pull(v, &all, false);
 }
 
 /* --- VMREAD and VMWRITE that exited --- */
@@ -183,16 +203,19 @@ static void pull_one(struct vcpu *v, enum field_index i)
 	if (!field_set_has(&v->vmcs12.stale, i))
 		return;
 	field_set_add(&one, i);
-	vmcs12_pull(v, &one);
+	pull(v, &one, false);
 }
 
-/* From now on hardware gives L1 the field, and each exit keeps it current. */
+/* And hardware gives it to L1. */
 static void begin_to_read(struct vcpu *v, enum field_index i)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 
-	if (!changed_by_exits(i) || !list_add(&s->read, i) || !s->shadowing)
+	begin_to_keep(v, i);
+	if (!s->shadowing || !field_set_has(&s->read.set, i))
 		return;
+	for (unsigned n = 0; n < s->read.count; n++)
+		s->shown |= s->read.field[n] == i ? BIT(n) : 0;
 	bitmap_set(s->vmread_bitmap, i, false);
 	field_set_add(&s->unseen, i);
 }
@@ -229,7 +252,7 @@ static void begin_to_write(struct vcpu *v, enum field_index i)
 	begin_to_read(v, i);
 	if (changed_by_exits(i) && !field_set_has(&s->read.set, i))
 		return;
-	if (list_add(&s->written, i))
+	if (field_list_add(&s->written, i))
 		bitmap_set(s->vmwrite_bitmap, i, false);
 }
 
@@ -238,6 +261,7 @@ static void set_field(struct vcpu *v, enum field_index i, u64 value)
 	v->nested.v12->f[i] = value;
 	field_set_remove(&v->vmcs12.stale, i);
 	field_set_add(&v->vmcs12.dirty, i);
+	v->vmcs12.far |= !field_set_has(&v->vmcs12.near, i);
 }
 
 void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
@@ -260,14 +284,14 @@ void vmcs12_changed(struct vcpu *v, enum field_index i)
 void vmcs12_take(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
+	const u64 *f = v->nested.v12->f;
 
 	if (s->written.count > 0) {
 		vmcs_load(&v->shadow);
 		for (unsigned n = 0; n < s->written.count; n++) {
-			enum field_index i = s->written.field[n];
-			u64 value = vmcs_read(&v->shadow, field_info[i].encoding);
-			if (value != v->nested.v12->f[i])
-				set_field(v, i, value);
+			u64 value = vmcs_read(&v->shadow, s->written.encoding[n]);
+			if (value != f[s->written.field[n]])
+				set_field(v, s->written.field[n], value);
 		}
 		vmcs_load(&v->vmcs01);
 	}
@@ -278,30 +302,46 @@ void vmcs12_take(struct vcpu *v)
 void vmcs12_exited(struct vcpu *v, const struct field_set *saved)
 {
 	struct vmcs12_state *s = &v->vmcs12;
+	u64 *f = v->nested.v12->f, changed = 0;
 
-	s->stale = *saved;
-	field_set_remove_all(&s->stale, &s->read.set);
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		s->stale.w[w] = saved->w[w] & ~s->read.set.w[w];
 	for (unsigned n = 0; n < s->read.count; n++) {
 		enum field_index i = s->read.field[n];
-		if (field_set_has(saved, i))
-			pull_field(v, i);
+		if (!field_set_has(saved, i)) { /* what the exit does not write, L0 may have */
+			changed |= BIT(n);
+			continue;
+		}
+		u64 value = exit_saved_value(i, f[i], vmcs_read(&v->vmcs02, s->read.encoding[n]));
+		if (value == f[i])
+			continue;
+		f[i] = value;
+		changed |= BIT(n);
 	}
-	if (s->shadowing)
-		field_set_add_all(&s->unseen, &s->read.set);
+	s->changed = changed & s->shown;
+}
+
+static void give_unseen(struct vcpu *v)
+{
+	for (int i; (i = field_set_take(&v->vmcs12.unseen)) != FIELD_NONE;)
+		write_shadow(v, i);
 }
 
 void vmcs12_give(struct vcpu *v)
 {
-	struct field_set now = v->vmcs12.unseen;
-	int i = field_set_take(&now);
+	struct vmcs12_state *s = &v->vmcs12;
+	const u64 *f = v->nested.v12->f;
+	u64 any = s->changed;
 
-	if (i == FIELD_NONE) {
-		vmcs_load(&v->vmcs01);
-		return;
+	for (unsigned w = 0; w < FIELD_WORDS; w++)
+		any |= s->unseen.w[w];
+	if (any) {
+		vmcs_load(&v->shadow);
+		for (; s->changed; s->changed &= s->changed - 1) {
+			unsigned n = (unsigned)__builtin_ctzl(s->changed);
+			vmcs_write(&v->shadow, s->read.encoding[n], f[s->read.field[n]]);
+		}
+		give_unseen(v);
 	}
-	memset(&v->vmcs12.unseen, 0, sizeof(v->vmcs12.unseen));
-	vmcs_load(&v->shadow);
-	for (; i != FIELD_NONE; i = field_set_take(&now))
-		write_shadow(v, i);
 	vmcs_load(&v->vmcs01);
 }

@@ -49,4 +49,8 @@ void vmcs12_take(struct vcpu *v);
 void vmcs12_exited(struct vcpu *v, const struct field_set *saved);
 void vmcs12_give(struct vcpu *v);
 
+/* A list of fields; adding gives false where it is full, or has the field. */
+void field_list_clear(struct field_list *list);
+bool field_list_add(struct field_list *list, enum field_index i);
+
 #endif
