@@ -158,6 +158,8 @@ TEST(lapic_apr)
 	lapic_acknowledge(&l, 0x62);
 	EXPECT_EQ(lapic_apr(&l), 0x40); /* 5 AND 6 is 4, and so is IRR's class */
 	lapic_eoi(&l);
+	set_tpr(&l, 0x47);
+	EXPECT_EQ(lapic_apr(&l), 0x47); /* TPR where the classes are the same */
 	set_tpr(&l, 0xf0);
 	EXPECT_EQ(lapic_apr(&l), 0xf0);
 }
@@ -259,6 +261,7 @@ static const struct {
 	{NMI | OTHERS, &flat, IPI_NONE, true},
 	{SMI | TO8(3), &flat, IPI_SMI, false},
 	{INIT | ASSERTED | TO8(3), &flat, IPI_INIT, false},
+	{INIT | TO8(3), &flat, IPI_INIT, false}, /* an edge has no level */
 	{INIT | ASSERTED | LEVEL | TO8(3), &flat, IPI_INIT, false},
 	{INIT | LEVEL | TO8(3), &flat, IPI_NONE, false}, /* a de-assert */
 	{INIT | ASSERTED | OTHERS, &flat, IPI_NONE, true},
