@@ -85,7 +85,7 @@ boot_entry:
 	or	$0x900, %eax
 	wrmsr
 	mov	%cr0, %eax
-	and	$~0x6000000c, %eax		/* CD NW EM TS off */
+	and	$~0xc, %eax			/* EM TS off; CD NW as firmware left them: they are L1's */
 	or	$0x80010022, %eax		/* PG WP NE MP */
 	mov	%eax, %cr0
 	lgdt	boot_gdt_pointer

@@ -63,12 +63,13 @@ void start_enter_l1(struct vcpu *v)
 {
 	const struct load_state *s = &plan.state;
 	u64 ne = v->machine->hw.cr0_fixed0 & ~(CR0_PE | CR0_PG);
+	/* As firmware left them: no VM entry or exit changes them. SDM: "Loading Guest Control Registers". */
+	u64 cache = cpu_read_cr0() & (CR0_CD | CR0_NW);
 
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
 		set_flat_segment(v, i, i == SEG_CS ? s->cs : s->ds, i == SEG_CS ? 0xc09b : 0xc093);
-	vcpu_write(v, VMCS_GUEST_CR0, CR0_PE | CR0_ET | ne);
-	vcpu_write(v, VMCS_CR0_READ_SHADOW, CR0_PE | CR0_ET);
-	cpu_write_cr0(cpu_read_cr0() & ~(CR0_CD | CR0_NW));
+	vcpu_write(v, VMCS_GUEST_CR0, CR0_PE | CR0_ET | ne | cache);
+	vcpu_write(v, VMCS_CR0_READ_SHADOW, CR0_PE | CR0_ET | cache);
 	vcpu_write(v, VMCS_GUEST_GDTR_BASE, s->gdt_base);
 	vcpu_write(v, VMCS_GUEST_GDTR_LIMIT, s->gdt_limit);
 	vcpu_write(v, VMCS_GUEST_IDTR_LIMIT, 0);

@@ -115,6 +115,9 @@ CASES = [
     # The runner itself.
     row('runner: an unknown name', NESTED, {'SPEED': '1'}, status=2),
     row('runner: no such file', NESTED, {'L1': 'build/test/nothing'}, status=2),
+    row('runner: stopped', NESTED, {'L1': 'build/test/probe.elf', 'L1_ARGS': 'hang'}, job='tests/machine/stopped',
+        out=['(?m)^ok SIGINT: no process is left', '(?m)^ok SIGKILL: no process is left']),
+    row('runner: LOG is a folder', BARE, {'L1': 'build/test/probe.elf', 'LOG': '/'}, status=2),
     row('runner: no such model', BARE, {'L1': 'build/test/probe.elf', 'MODEL': 'z80'}, status=2),
     row('runner: not a number', BARE, {'L1': 'build/test/probe.elf', 'MEM': 'much'}, status=2),
     row('runner: no known image', BARE, {'L1': 'build/test/noise'}, status=2),
