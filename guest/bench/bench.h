@@ -103,6 +103,7 @@ u64 run_invept(const struct figure *f, unsigned n);
 
 u64 run_in_l2(const struct figure *f, unsigned n);
 u64 run_touch(const struct figure *f, unsigned n);
+u64 run_touch_sparse(const struct figure *f, unsigned n);
 u64 run_touch_after_invept(const struct figure *f, unsigned n);
 
 u64 run_inject(const struct figure *f, unsigned n);

@@ -1,7 +1,7 @@
 # Benchmarks. What L0 executes is counted in an image of its own, so that counting costs no instruction.
 #= PEER=kvm|none JOBS=N   for bench: the hypervisor to compare with, machines at a time
 BENCH := build/bench
-BENCH_VARS := MODEL MEM TIMEOUT JOBS PEER
+BENCH_VARS := MODEL MEM TIMEOUT JOBS PEER PEER_ARGS
 bench_args = $(foreach v,$(BENCH_VARS),$(if $(filter-out undefined default,$(origin $v)),$(call run_quote,$v)))
 bench_peer = $(if $(filter none,$(PEER)),,$(BENCH)/initrd)
 bench_make = +@$(MAKE) -s --no-print-directory

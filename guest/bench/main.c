@@ -1,8 +1,8 @@
 /*
  * Prints a line `figure NAME INSTRUCTIONS` for each figure. With "counters" on the command line, under
  * a Nestling built to count (vmx/count.h), a line `counts NAME OPERATIONS EXITS VMREADS VMWRITES
- * VMPTRLDS` instead: what L0 executed. With "scale" or "scale-memory", the points of
- * curves (scale.c).
+ * VMPTRLDS` instead: what L0 executed. With "scale" or "scale-memory", the points of curves
+ * (scale.c). With "profile" and names of figures, one operation of each between two marks.
  */
 #include "guest/bench/bench.h"
 #include "guest/lib/asm.h"
@@ -38,6 +38,11 @@ static const struct figure figures[] = {
 	{"l1_msr", 4000, NULL, run_l1_msr, {}},
 	{"l1_cr_write", 4000, NULL, run_l1_cr_write, {}},
 	{"ept_first_touch", 4000, prepare_touch, run_touch, {l2_touch, EXIT_REASON_VMCALL, WITH_EPT}},
+	{"ept_first_touch_sparse",
+	 250,
+	 prepare_touch,
+	 run_touch_sparse,
+	 {l2_touch, EXIT_REASON_VMCALL, WITH_EPT}},
 	{"ept_first_touch_2m",
 	 4000,
 	 prepare_touch_2m,
@@ -103,6 +108,19 @@ static void measure(const struct figure *f)
 		print("figure %s %lu\n", f->name, (ticks + f->count / 2) / f->count);
 }
 
+/* The figures that are named on the command line: one operation of each, between two marks. */
+static void profile(const struct figure *f)
+{
+	if (!multiboot_argument(f->name))
+		return;
+	if (f->prepare)
+		f->prepare(f);
+	f->run(f, f->count / 10);
+	fast_mark();
+	f->run(f, 1);
+	fast_mark();
+}
+
 void guest_main(void)
 {
 	u64 now = rdtsc();
@@ -122,7 +140,8 @@ void guest_main(void)
 		scale_memory_main();
 		return;
 	}
+	bool profiling = multiboot_argument("profile");
 	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
-		measure(&figures[i]);
+		(profiling ? profile : measure)(&figures[i]);
 	print("end\n");
 }

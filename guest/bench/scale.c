@@ -14,7 +14,7 @@
 #define MANY 1000 /* vmcs12s */
 #define MANY_EPTS 100
 #define SPLIT_SIZE (64 * MIB) /* that EPT12 maps by 4 KiB pages */
-#define FRESH 256 /* pages that are touched to see what one costs */
+#define FRESH 512 /* pages that are touched to see what one costs: a whole table */
 
 static const struct plan calling = {l2_vmcall, EXIT_REASON_VMCALL, WITH_EPT};
 static const struct plan touching = {l2_touch, EXIT_REASON_VMCALL, WITH_EPT};

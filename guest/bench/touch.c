@@ -66,14 +66,25 @@ u64 run_in_l2(const struct figure *f, unsigned n)
 	return vm.gpr[RAX];
 }
 
-u64 run_touch(const struct figure *f, unsigned n)
+static u64 touch_by(const struct figure *f, unsigned n, u64 stride)
 {
 	vm.gpr[RDI] = touch_at;
-	vm.gpr[RCX] = PAGE_SIZE;
-	touch_at += n * PAGE_SIZE;
+	vm.gpr[RCX] = stride;
+	touch_at += n * stride;
 	if (touch_at > touch_area() + TOUCH_SIZE)
 		figure_bad("more pages than there are", touch_at);
 	return run_in_l2(f, n);
+}
+
+u64 run_touch(const struct figure *f, unsigned n)
+{
+	return touch_by(f, n, PAGE_SIZE);
+}
+
+/* No page's neighbour is ever touched. */
+u64 run_touch_sparse(const struct figure *f, unsigned n)
+{
+	return touch_by(f, n, 16 * PAGE_SIZE);
 }
 
 /* INVEPT, an entry, one page that L2 had before, and the exit. */
