@@ -61,6 +61,7 @@ struct base {
 	bool launched;
 	struct image image; /* as its VMCS is before an entry */
 	u64 seen[FI_COUNT]; /* the RO fields, as read last */
+	bool seen_all; /* and nothing has been written to them since */
 };
 
 #define BASES_MAX 24

@@ -252,9 +252,9 @@ static void ro_record_exited(struct record *r, const struct result *result, cons
 
 /* SDM: "Conventions": a failing instruction writes the error number, and nothing else. */
 static void ro_record_failed(struct record *r, const struct entry *e, const struct result *result,
-			     const u64 *ro)
+			     const u64 *ro, bool all)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++)
+	for (unsigned i = 0; i < FI_COUNT && all; i++)
 		if (field_info[i].group == RO && field_known[i] && i != FI_VM_INSTRUCTION_ERROR &&
 		    ro[i] != e->base->seen[i])
 			put(r, field_info[i].name, ro[i]);
@@ -276,14 +276,29 @@ static bool is_interesting(const struct entry *e, const struct result *r, unsign
 }
 
 /*
- * Bits of a field that the simulated machine does not keep right: blocking of virtual NMIs (defect-virtual-nmis
- * in exclude.c) outlasts the entry that ends it.
+ * Bits of a field that the simulated machine does not keep right. Blocking of virtual NMIs outlasts the entry
+ * that ends it (defect-virtual-nmis in exclude.c). SDM: "Saving Control Registers, Debug Registers, and MSRs":
+ * IA32_DEBUGCTL is saved where the control asks for it; there, it never is, which shows where it is not loaded.
  */
 static u64 unreliable_bits(const struct entry *e, unsigned field)
 {
-	bool virtual_nmis = e->image.f[FI_PIN_CONTROLS] & PIN_VIRTUAL_NMIS;
+	const u64 *f = e->image.f;
+	bool saves = f[FI_EXIT_CONTROLS] & EXIT_SAVE_DEBUG_CONTROLS;
+	bool loads = f[FI_ENTRY_CONTROLS] & ENTRY_LOAD_DEBUG_CONTROLS;
 
-	return virtual_nmis && field == FI_GUEST_INTERRUPTIBILITY ? BLOCKING_NMI : 0;
+	if (field == FI_GUEST_INTERRUPTIBILITY)
+		return f[FI_PIN_CONTROLS] & PIN_VIRTUAL_NMIS ? BLOCKING_NMI : 0;
+	if (field == FI_GUEST_IA32_DEBUGCTL)
+		return saves && !loads ? ~0ull : 0;
+	return 0;
+}
+
+/* What the RO fields held, for the next entry that must leave them alone. */
+static void ro_remember(struct base *b, const struct result *r, const u64 *ro, bool full)
+{
+	if (r->kind == EXITED || full)
+		memory_copy(b->seen, ro, sizeof(b->seen));
+	b->seen_all = r->kind == EXITED || full || (r->kind == FAILED && b->seen_all);
 }
 
 /* The fields that are not RO: what differs from before the entry; and puts the base's value back. */
@@ -303,11 +318,15 @@ static void fields_record(struct record *r, const struct entry *e, const struct 
 	}
 }
 
-static void ro_read(u64 *ro)
+/* Reason, qualification and error number, or all of the RO fields. */
+static void ro_read(u64 *ro, bool all)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (field_info[i].group == RO && field_known[i])
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		bool main = i == FI_EXIT_REASON || i == FI_EXIT_QUALIFICATION ||
+			    i == FI_VM_INSTRUCTION_ERROR;
+		if (field_info[i].group == RO && field_known[i] && (all || main))
 			ro[i] = vmread_fast(field_info[i].encoding);
+	}
 }
 
 /* Without "activate" of what writes it, the page stays as it is: then it is not looked at. */
@@ -408,19 +427,22 @@ void result_of(struct entry *e, bool full, bool print, struct result *r)
 
 	if (print)
 		print_mutations(e);
+	full = full || e->number % 16 == 0;
 	enter(e, r);
-	ro_read(ro);
+	ro_read(ro, full);
 	classify(e, r, ro);
+	if (r->kind == EXITED && !full)
+		ro_read(ro, true);
 	put(&record, "kind", r->kind);
 	put(&record, "flags", r->flags);
 	if (r->kind == FAILED)
-		ro_record_failed(&record, e, r, ro);
+		ro_record_failed(&record, e, r, ro, full && e->base->seen_all);
 	else if (r->kind == REFUSED)
 		ro_record_refused(&record, e, ro);
 	else
 		ro_record_exited(&record, r, ro);
-	memory_copy(e->base->seen, ro, sizeof(ro));
-	fields_record(&record, e, r, full || e->number % 16 == 0);
+	ro_remember(e->base, r, ro, full);
+	fields_record(&record, e, r, full);
 	l1_record(&record);
 	vapic_record(&record, e);
 	if (memory_touched(e))
