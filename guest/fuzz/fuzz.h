@@ -125,9 +125,6 @@ struct result {
  */
 void result_of(struct entry *e, bool full, bool print, struct result *r);
 
-/* The state of L1 itself, as it is to be before every entry. */
-void result_init(void);
-
 /* u64 fuzz_enter(bool resume, u64 *flags): 0 after an exit; *flags as in struct result. */
 u64 fuzz_enter(bool resume, u64 *flags);
 
