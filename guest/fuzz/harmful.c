@@ -1,5 +1,6 @@
 #include "guest/fuzz/exclude.h"
 
+#define TIMER_FAR 0x10000 /* more than any L2 here takes */
 #define SAME(name) (e->image.f[FI_##name] == e->base->image.f[FI_##name])
 
 static u64 beyond_width(u64 address)
@@ -115,13 +116,18 @@ static bool guest_changed(const struct entry *e)
 	return false;
 }
 
-/* L2 may run only where its state is the base's, and then to its HLT; else the timer must be at 0. */
+/*
+ * L2 may run only where its state is the base's, and then to its HLT; else the timer must be at 0. Between them is
+ * a timer that may or may not expire before.
+ */
 static bool runs_on(const struct entry *e)
 {
+	bool timer = V(PIN_CONTROLS) & PIN_ACTIVATE_PREEMPTION_TIMER;
+	bool close = timer && V(PREEMPTION_TIMER_VALUE) < TIMER_FAR;
 	bool to_hlt = !guest_changed(e) && !injects(e) && (V(PROC_CONTROLS) & PROC_HLT_EXITING) &&
 		      (SAME(ENTRY_CONTROLS) && SAME(PROC2_CONTROLS) && SAME(EPT_POINTER));
 
-	return !stops_at_once(e) && !to_hlt;
+	return !stops_at_once(e) && (close || !to_hlt);
 }
 
 /* No timer wakes a processor that waits for a SIPI. */

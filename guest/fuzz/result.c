@@ -143,6 +143,7 @@ static bool is_interesting(const struct entry *e, const struct result *r, unsign
  * Bits of a field that the simulated machine does not keep right. Blocking of virtual NMIs outlasts the entry
  * that ends it (defect-virtual-nmis in exclude.c). SDM: "Saving Control Registers, Debug Registers, and MSRs":
  * IA32_DEBUGCTL is saved where the control asks for it; there, it never is, which shows where it is not loaded.
+ * And what time left of the preemption timer is nobody's rule.
  */
 static u64 unreliable_bits(const struct entry *e, unsigned field)
 {
@@ -154,6 +155,8 @@ static u64 unreliable_bits(const struct entry *e, unsigned field)
 		return f[FI_PIN_CONTROLS] & PIN_VIRTUAL_NMIS ? BLOCKING_NMI : 0;
 	if (field == FI_GUEST_IA32_DEBUGCTL)
 		return saves && !loads ? ~0ull : 0;
+	if (field == FI_PREEMPTION_TIMER_VALUE)
+		return f[field] ? ~0ull : 0;
 	return 0;
 }
 
@@ -161,7 +164,7 @@ static u64 unreliable_bits(const struct entry *e, unsigned field)
 static void ro_remember(struct base *b, const struct result *r, const u64 *ro, bool full)
 {
 	if (r->kind == EXITED || full)
-		memory_copy(b->seen, ro, sizeof(b->seen));
+		copy_quads(b->seen, ro, FI_COUNT);
 	b->seen_all = r->kind == EXITED || full || (r->kind == FAILED && b->seen_all);
 }
 
