@@ -140,19 +140,22 @@ static bool is_interesting(const struct entry *e, const struct result *r, unsign
 }
 
 /*
- * Bits of a field that the simulated machine does not keep right. Blocking of virtual NMIs outlasts the entry
- * that ends it (defect-virtual-nmis in exclude.c). SDM: "Saving Control Registers, Debug Registers, and MSRs":
- * IA32_DEBUGCTL is saved where the control asks for it; there, it never is, which shows where it is not loaded.
- * And what time left of the preemption timer is nobody's rule.
+ * Bits of a field that are not compared.
+ * - SDM: "Loading Guest Non-Register State": bit 3 of the interruptibility state, when it is 0, ends blocking of
+ *   (virtual) NMIs; the simulated machine's entry never ends it. Without NMI exiting, L1's IRET has ended it.
+ * - SDM: "Saving Control Registers, Debug Registers, and MSRs": IA32_DEBUGCTL is saved where the control asks
+ *   for it; there, it never is, which shows where it was not loaded.
+ * - What the preemption timer is at, once it counts, depends on more than the entry.
  */
 static u64 unreliable_bits(const struct entry *e, unsigned field)
 {
 	const u64 *f = e->image.f;
+	bool nmis = f[FI_PIN_CONTROLS] & (PIN_VIRTUAL_NMIS | PIN_NMI_EXITING);
 	bool saves = f[FI_EXIT_CONTROLS] & EXIT_SAVE_DEBUG_CONTROLS;
 	bool loads = f[FI_ENTRY_CONTROLS] & ENTRY_LOAD_DEBUG_CONTROLS;
 
 	if (field == FI_GUEST_INTERRUPTIBILITY)
-		return f[FI_PIN_CONTROLS] & PIN_VIRTUAL_NMIS ? BLOCKING_NMI : 0;
+		return nmis && !(f[field] & BLOCKING_NMI) ? BLOCKING_NMI : 0;
 	if (field == FI_GUEST_IA32_DEBUGCTL)
 		return saves && !loads ? ~0ull : 0;
 	if (field == FI_PREEMPTION_TIMER_VALUE)
