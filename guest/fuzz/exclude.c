@@ -18,15 +18,16 @@ bool exclude_passes(const struct entry *e)
 	return none_meets(harmful, harmful_count, e) && none_meets(defects, defect_count, e);
 }
 
-static void print_rules(const struct rule *rules, unsigned count)
+void exclude_print_rule(const char *what, const struct rule *rule)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (rules[i].count)
-			print("~ made again %lu: %s (%s)\n", rules[i].count, rules[i].name, rules[i].why);
+	if (rule->count)
+		print("~ %s %lu: %s (%s)\n", what, rule->count, rule->name, rule->why);
 }
 
 void exclude_print(void)
 {
-	print_rules(harmful, harmful_count);
-	print_rules(defects, defect_count);
+	for (unsigned i = 0; i < harmful_count; i++)
+		exclude_print_rule("made again", &harmful[i]);
+	for (unsigned i = 0; i < defect_count; i++)
+		exclude_print_rule("made again", &defects[i]);
 }

@@ -20,6 +20,8 @@ extern const unsigned harmful_count;
 extern struct rule defects[];
 extern const unsigned defect_count;
 
+void exclude_print_rule(const char *what, const struct rule *rule);
+
 /* A field's value in the entry `e`. */
 #define V(name) (e->image.f[FI_##name])
 

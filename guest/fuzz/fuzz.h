@@ -107,6 +107,12 @@ void mutate(struct entry *e, u64 seed, u64 number);
 bool exclude_passes(const struct entry *e);
 void exclude_print(void);
 
+/* ---- masks.c */
+
+/* The bits of a field, after the entry, that are not compared; where some are, that is counted. */
+u64 mask_bits(const struct entry *e, enum field_index field);
+void mask_print(void);
+
 /* ---- result.c */
 
 enum outcome_kind { FAILED, REFUSED, EXITED, OUTCOME_KINDS };

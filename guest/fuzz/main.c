@@ -146,6 +146,7 @@ void guest_main(void)
 		run_all(&run);
 	print("~ %lu instructions an entry\n", (rdtsc() - before) / run.n);
 	exclude_print();
+	mask_print();
 	print("done: %lu failed, %lu refused, %lu exited\n", run.kinds[FAILED], run.kinds[REFUSED],
 	      run.kinds[EXITED]);
 }

@@ -81,27 +81,14 @@ static u64 ro_value(unsigned field, u64 value)
 }
 
 /*
- * SDM: "Checking and Loading Guest State": the order of the checks is open, and with it the qualification of an
- * entry that breaks several of them, one of those of the link pointer or the PDPTEs.
- */
-static bool qualification_is_open(const struct entry *e, const u64 *ro)
-{
-	bool link = e->image.f[FI_VMCS_LINK_POINTER] != ~0ull;
-	bool pae = (e->image.f[FI_GUEST_CR4] & CR4_PAE) &&
-		   !(e->image.f[FI_ENTRY_CONTROLS] & ENTRY_IA32E_MODE_GUEST);
-
-	return e->count > 1 && (link || pae) &&
-	       (ro[FI_EXIT_REASON] & 0xffff) == EXIT_REASON_ENTRY_GUEST_STATE;
-}
-
-/*
  * SDM: "VM-Entry Failures During or After Loading Guest State": but for reason and qualification nothing is
- * written; failed-entry-writes (exclude.c) is why that is not asked here.
+ * written; defect-failed-entry-writes (masks.c) is why that is not asked here.
  */
 static void ro_record_refused(struct record *r, const struct entry *e, const u64 *ro)
 {
 	record_put(r, field_info[FI_EXIT_REASON].name, ro[FI_EXIT_REASON]);
-	if (!qualification_is_open(e, ro))
+	if ((ro[FI_EXIT_REASON] & 0xffff) != EXIT_REASON_ENTRY_GUEST_STATE ||
+	    !mask_bits(e, FI_EXIT_QUALIFICATION))
 		record_put(r, field_info[FI_EXIT_QUALIFICATION].name, ro[FI_EXIT_QUALIFICATION]);
 }
 
@@ -139,30 +126,6 @@ static bool is_interesting(const struct entry *e, const struct result *r, unsign
 	return false;
 }
 
-/*
- * Bits of a field that are not compared.
- * - SDM: "Loading Guest Non-Register State": bit 3 of the interruptibility state, when it is 0, ends blocking of
- *   (virtual) NMIs; the simulated machine's entry never ends it. Without NMI exiting, L1's IRET has ended it.
- * - SDM: "Saving Control Registers, Debug Registers, and MSRs": IA32_DEBUGCTL is saved where the control asks
- *   for it; there, it never is, which shows where it was not loaded.
- * - What the preemption timer is at, once it counts, depends on more than the entry.
- */
-static u64 unreliable_bits(const struct entry *e, unsigned field)
-{
-	const u64 *f = e->image.f;
-	bool nmis = f[FI_PIN_CONTROLS] & (PIN_VIRTUAL_NMIS | PIN_NMI_EXITING);
-	bool saves = f[FI_EXIT_CONTROLS] & EXIT_SAVE_DEBUG_CONTROLS;
-	bool loads = f[FI_ENTRY_CONTROLS] & ENTRY_LOAD_DEBUG_CONTROLS;
-
-	if (field == FI_GUEST_INTERRUPTIBILITY)
-		return nmis && !(f[field] & BLOCKING_NMI) ? BLOCKING_NMI : 0;
-	if (field == FI_GUEST_IA32_DEBUGCTL)
-		return saves && !loads ? ~0ull : 0;
-	if (field == FI_PREEMPTION_TIMER_VALUE)
-		return f[field] ? ~0ull : 0;
-	return 0;
-}
-
 /* What the RO fields held, for the next entry that must leave them alone. */
 static void ro_remember(struct base *b, const struct result *r, const u64 *ro, bool full)
 {
@@ -179,9 +142,10 @@ static void fields_record(struct record *r, const struct entry *e, const struct 
 		if (f->group == RO || !field_known[i] || !is_interesting(e, result, i, full))
 			continue;
 		u64 value = vmread_fast(f->encoding);
-		if ((value ^ e->image.f[i]) & ~unreliable_bits(e, i)) {
+		u64 masked = value == e->image.f[i] ? 0 : mask_bits(e, (enum field_index)i);
+		if ((value ^ e->image.f[i]) & ~masked) {
 			record_put(r, f->name, i);
-			record_put(r, f->name, value & ~unreliable_bits(e, i));
+			record_put(r, f->name, value & ~masked);
 		}
 		if (value != e->base->image.f[i])
 			vmwrite_fast(f->encoding, e->base->image.f[i]);
