@@ -96,7 +96,7 @@ static void make_idts(void)
 	}
 }
 
-/* The lib's EPT maps everything: one directory entry of it is all that is used here. */
+/* The L2's pages and no others, so that nothing it does reaches L1. */
 static u64 make_ept(void)
 {
 	u64 *pml4 = page_alloc(), *pdpt = page_alloc(), *pd = page_alloc(), *pt = page_alloc();

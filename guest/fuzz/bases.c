@@ -299,6 +299,7 @@ static void put_back(struct base *b)
 		else if (field_known[i])
 			b->seen[i] = vmcs_get(field_info[i].encoding);
 	}
+	b->seen_all = true;
 }
 
 static void make(const struct recipe *r, void *region)

@@ -61,6 +61,7 @@ struct base {
 	bool launched;
 	struct image image; /* as its VMCS is before an entry */
 	u64 seen[FI_COUNT]; /* the RO fields, as read last */
+	bool seen_all; /* and nothing has been written to them since */
 };
 
 #define BASES_MAX 24
@@ -106,6 +107,12 @@ void mutate(struct entry *e, u64 seed, u64 number);
 bool exclude_passes(const struct entry *e);
 void exclude_print(void);
 
+/* ---- masks.c */
+
+/* The bits of a field, after the entry, that are not compared; where some are, that is counted. */
+u64 mask_bits(const struct entry *e, enum field_index field);
+void mask_print(void);
+
 /* ---- result.c */
 
 enum outcome_kind { FAILED, REFUSED, EXITED, OUTCOME_KINDS };
@@ -123,9 +130,6 @@ struct result {
  * error could change only now and then. print: everything that enters the hash is printed.
  */
 void result_of(struct entry *e, bool full, bool print, struct result *r);
-
-/* The state of L1 itself, as it is to be before every entry. */
-void result_init(void);
 
 /* u64 fuzz_enter(bool resume, u64 *flags): 0 after an exit; *flags as in struct result. */
 u64 fuzz_enter(bool resume, u64 *flags);

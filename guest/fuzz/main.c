@@ -6,6 +6,7 @@
  *            each (a line for every entry, on the debug port) at=I (only this entry, and all of it; more than once: those)
  */
 #include "guest/fuzz/fuzz.h"
+#include "guest/fuzz/record.h"
 
 #include "guest/lib/console.h"
 #include "guest/lib/multiboot.h"
@@ -137,7 +138,7 @@ void guest_main(void)
 	vmx_on();
 	arena_init();
 	bases_init();
-	result_init();
+	l1_state_init();
 	u64 before = rdtsc();
 	if (run.at_count)
 		run_some(&run);
@@ -145,6 +146,7 @@ void guest_main(void)
 		run_all(&run);
 	print("~ %lu instructions an entry\n", (rdtsc() - before) / run.n);
 	exclude_print();
+	mask_print();
 	print("done: %lu failed, %lu refused, %lu exited\n", run.kinds[FAILED], run.kinds[REFUSED],
 	      run.kinds[EXITED]);
 }

@@ -353,7 +353,7 @@ static void make(struct random *r, struct entry *e)
 {
 	struct base *b = e->base;
 
-	e->image = b->image;
+	copy_quads(&e->image, &b->image, FI_COUNT);
 	e->count = 1 + random_below(r, MUTATIONS_MAX);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct mutation *m = &e->mutation[i];
@@ -382,6 +382,6 @@ void mutate(struct entry *e, u64 seed, u64 number)
 		if (exclude_passes(e))
 			return;
 	}
-	e->image = e->base->image; /* the base as it is */
+	copy_quads(&e->image, &e->base->image, FI_COUNT); /* the base as it is */
 	e->count = 0;
 }

@@ -1,152 +1,16 @@
 #include "guest/fuzz/fuzz.h"
+#include "guest/fuzz/record.h"
 
 #include "guest/lib/console.h"
 #include "guest/lib/memory.h"
-#include "vmx/msr.h"
 
-/* ---- the hash, and what goes into it */
-
-struct record {
-	u64 hash;
-	bool print;
-};
-
-static void put(struct record *r, const char *name, u64 value)
+void record_put(struct record *r, const char *name, u64 value)
 {
 	r->hash = (r->hash ^ value) * 0x9e3779b97f4a7c15ull;
 	r->hash ^= r->hash >> 29;
 	if (r->print)
 		print("  %s 0x%lx\n", name, value);
 }
-
-/* ---- L1's own state */
-
-enum l1_register {
-	L1_CR0,
-	L1_CR3,
-	L1_CR4,
-	L1_DR6,
-	L1_DR7,
-	L1_ES,
-	L1_CS,
-	L1_SS,
-	L1_DS,
-	L1_FS,
-	L1_GS,
-	L1_TR,
-	L1_LDTR,
-	L1_GDTR_BASE,
-	L1_GDTR_LIMIT,
-	L1_IDTR_BASE,
-	L1_IDTR_LIMIT,
-	L1_MSRS, /* from here those of l1_msrs */
-};
-
-static const u32 l1_msrs[] = {
-	MSR_IA32_SYSENTER_CS,
-	MSR_IA32_SYSENTER_ESP,
-	MSR_IA32_SYSENTER_EIP,
-	MSR_IA32_PAT,
-	MSR_IA32_EFER,
-	MSR_IA32_FS_BASE,
-	MSR_IA32_GS_BASE,
-	MSR_IA32_KERNEL_GS_BASE,
-	0xc0000081,
-	0xc0000082,
-	0xc0000083,
-	0xc0000084,
-};
-static const char *const l1_names[] = {
-	"CR0",       "CR3",        "CR4",         "DR6",          "DR7",
-	"ES",        "CS",         "SS",          "DS",           "FS",
-	"GS",        "TR",         "LDTR",        "GDTR base",    "GDTR limit",
-	"IDTR base", "IDTR limit", "SYSENTER_CS", "SYSENTER_ESP", "SYSENTER_EIP",
-	"PAT",       "EFER",       "FS_BASE",     "GS_BASE",      "KERNEL_GS_BASE",
-	"STAR",      "LSTAR",      "CSTAR",       "FMASK",
-};
-#define L1_COUNT (L1_MSRS + ARRAY_LEN(l1_msrs))
-_Static_assert(ARRAY_LEN(l1_names) == L1_COUNT, "every register has a name");
-
-struct l1_state {
-	u64 r[L1_COUNT];
-};
-
-static struct l1_state l1_before;
-
-static void l1_read(struct l1_state *s)
-{
-	struct table_pointer gdtr = read_gdtr(), idtr = read_idtr();
-
-	*s = (struct l1_state){.r = {
-				       [L1_CR0] = read_cr0(),
-				       [L1_CR3] = read_cr3(),
-				       [L1_CR4] = read_cr4(),
-				       [L1_DR6] = read_dr6(),
-				       [L1_DR7] = read_dr7(),
-				       [L1_ES] = read_es(),
-				       [L1_CS] = read_cs(),
-				       [L1_SS] = read_ss(),
-				       [L1_DS] = read_ds(),
-				       [L1_FS] = read_fs(),
-				       [L1_GS] = read_gs(),
-				       [L1_TR] = read_tr(),
-				       [L1_LDTR] = read_ldtr(),
-				       [L1_GDTR_BASE] = gdtr.base,
-				       [L1_GDTR_LIMIT] = gdtr.limit,
-				       [L1_IDTR_BASE] = idtr.base,
-				       [L1_IDTR_LIMIT] = idtr.limit,
-			       }};
-	for (unsigned i = 0; i < ARRAY_LEN(l1_msrs); i++)
-		s->r[L1_MSRS + i] = rdmsr(l1_msrs[i]);
-}
-
-/* Selectors come back with the next exit that loads good ones; a failing entry would see these. */
-static void l1_restore(const struct l1_state *now)
-{
-	const u64 *want = l1_before.r, *have = now->r;
-
-	if (have[L1_CR0] != want[L1_CR0])
-		write_cr0(want[L1_CR0]);
-	if (have[L1_CR4] != want[L1_CR4])
-		write_cr4(want[L1_CR4]);
-	if (have[L1_CR3] != want[L1_CR3])
-		write_cr3(want[L1_CR3]);
-	if (have[L1_DR6] != want[L1_DR6])
-		write_dr6(want[L1_DR6]);
-	if (have[L1_ES] != want[L1_ES])
-		write_es((u16)want[L1_ES]);
-	if (have[L1_SS] != want[L1_SS])
-		write_ss((u16)want[L1_SS]);
-	if (have[L1_DS] != want[L1_DS])
-		write_ds((u16)want[L1_DS]);
-	if (have[L1_FS] != want[L1_FS])
-		write_fs((u16)want[L1_FS]);
-	if (have[L1_GS] != want[L1_GS])
-		write_gs((u16)want[L1_GS]);
-	for (unsigned i = 0; i < ARRAY_LEN(l1_msrs); i++)
-		if (rdmsr(l1_msrs[i]) != want[L1_MSRS + i])
-			wrmsr(l1_msrs[i], want[L1_MSRS + i]);
-}
-
-static void l1_record(struct record *r)
-{
-	struct l1_state now;
-
-	l1_read(&now);
-	for (unsigned i = 0; i < L1_COUNT; i++)
-		if (now.r[i] != l1_before.r[i])
-			put(r, l1_names[i], now.r[i]);
-	if (!memory_equal(&now, &l1_before, sizeof(now)))
-		l1_restore(&now);
-}
-
-void result_init(void)
-{
-	write_dr6(DR6_INIT);
-	l1_read(&l1_before);
-}
-
-/* ---- the VMCS afterwards */
 
 /* Exit information that is defined; the rest of the RO fields is left out, or must not have changed. */
 struct ro_rule {
@@ -217,28 +81,15 @@ static u64 ro_value(unsigned field, u64 value)
 }
 
 /*
- * SDM: "Checking and Loading Guest State": the order of the checks is open, and with it the qualification of an
- * entry that breaks several of them, one of those of the link pointer or the PDPTEs.
- */
-static bool qualification_is_open(const struct entry *e, const u64 *ro)
-{
-	bool link = e->image.f[FI_VMCS_LINK_POINTER] != ~0ull;
-	bool pae = (e->image.f[FI_GUEST_CR4] & CR4_PAE) &&
-		   !(e->image.f[FI_ENTRY_CONTROLS] & ENTRY_IA32E_MODE_GUEST);
-
-	return e->count > 1 && (link || pae) &&
-	       (ro[FI_EXIT_REASON] & 0xffff) == EXIT_REASON_ENTRY_GUEST_STATE;
-}
-
-/*
  * SDM: "VM-Entry Failures During or After Loading Guest State": but for reason and qualification nothing is
- * written; failed-entry-writes (exclude.c) is why that is not asked here.
+ * written; defect-failed-entry-writes (masks.c) is why that is not asked here.
  */
 static void ro_record_refused(struct record *r, const struct entry *e, const u64 *ro)
 {
-	put(r, field_info[FI_EXIT_REASON].name, ro[FI_EXIT_REASON]);
-	if (!qualification_is_open(e, ro))
-		put(r, field_info[FI_EXIT_QUALIFICATION].name, ro[FI_EXIT_QUALIFICATION]);
+	record_put(r, field_info[FI_EXIT_REASON].name, ro[FI_EXIT_REASON]);
+	if ((ro[FI_EXIT_REASON] & 0xffff) != EXIT_REASON_ENTRY_GUEST_STATE ||
+	    !mask_bits(e, FI_EXIT_QUALIFICATION))
+		record_put(r, field_info[FI_EXIT_QUALIFICATION].name, ro[FI_EXIT_QUALIFICATION]);
 }
 
 static void ro_record_exited(struct record *r, const struct result *result, const u64 *ro)
@@ -246,20 +97,20 @@ static void ro_record_exited(struct record *r, const struct result *result, cons
 	for (unsigned i = 0; i < ARRAY_LEN(ro_rules); i++) {
 		unsigned field = ro_rules[i].field;
 		if (field_known[field] && ro_rules[i].defined(result, ro))
-			put(r, field_info[field].name, ro_value(field, ro[field]));
+			record_put(r, field_info[field].name, ro_value(field, ro[field]));
 	}
 }
 
 /* SDM: "Conventions": a failing instruction writes the error number, and nothing else. */
 static void ro_record_failed(struct record *r, const struct entry *e, const struct result *result,
-			     const u64 *ro)
+			     const u64 *ro, bool all)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++)
+	for (unsigned i = 0; i < FI_COUNT && all; i++)
 		if (field_info[i].group == RO && field_known[i] && i != FI_VM_INSTRUCTION_ERROR &&
 		    ro[i] != e->base->seen[i])
-			put(r, field_info[i].name, ro[i]);
+			record_put(r, field_info[i].name, ro[i]);
 	if (result->flags & RFLAGS_ZF)
-		put(r, field_info[FI_VM_INSTRUCTION_ERROR].name, ro[FI_VM_INSTRUCTION_ERROR]);
+		record_put(r, field_info[FI_VM_INSTRUCTION_ERROR].name, ro[FI_VM_INSTRUCTION_ERROR]);
 }
 
 static bool is_interesting(const struct entry *e, const struct result *r, unsigned field, bool full)
@@ -275,15 +126,12 @@ static bool is_interesting(const struct entry *e, const struct result *r, unsign
 	return false;
 }
 
-/*
- * Bits of a field that the simulated machine does not keep right: blocking of virtual NMIs (defect-virtual-nmis
- * in exclude.c) outlasts the entry that ends it.
- */
-static u64 unreliable_bits(const struct entry *e, unsigned field)
+/* What the RO fields held, for the next entry that must leave them alone. */
+static void ro_remember(struct base *b, const struct result *r, const u64 *ro, bool full)
 {
-	bool virtual_nmis = e->image.f[FI_PIN_CONTROLS] & PIN_VIRTUAL_NMIS;
-
-	return virtual_nmis && field == FI_GUEST_INTERRUPTIBILITY ? BLOCKING_NMI : 0;
+	if (r->kind == EXITED || full)
+		copy_quads(b->seen, ro, FI_COUNT);
+	b->seen_all = r->kind == EXITED || full || (r->kind == FAILED && b->seen_all);
 }
 
 /* The fields that are not RO: what differs from before the entry; and puts the base's value back. */
@@ -294,20 +142,25 @@ static void fields_record(struct record *r, const struct entry *e, const struct 
 		if (f->group == RO || !field_known[i] || !is_interesting(e, result, i, full))
 			continue;
 		u64 value = vmread_fast(f->encoding);
-		if ((value ^ e->image.f[i]) & ~unreliable_bits(e, i)) {
-			put(r, f->name, i);
-			put(r, f->name, value & ~unreliable_bits(e, i));
+		u64 masked = value == e->image.f[i] ? 0 : mask_bits(e, (enum field_index)i);
+		if ((value ^ e->image.f[i]) & ~masked) {
+			record_put(r, f->name, i);
+			record_put(r, f->name, value & ~masked);
 		}
 		if (value != e->base->image.f[i])
 			vmwrite_fast(f->encoding, e->base->image.f[i]);
 	}
 }
 
-static void ro_read(u64 *ro)
+/* Reason, qualification and error number, or all of the RO fields. */
+static void ro_read(u64 *ro, bool all)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (field_info[i].group == RO && field_known[i])
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		bool main = i == FI_EXIT_REASON || i == FI_EXIT_QUALIFICATION ||
+			    i == FI_VM_INSTRUCTION_ERROR;
+		if (field_info[i].group == RO && field_known[i] && (all || main))
 			ro[i] = vmread_fast(field_info[i].encoding);
+	}
 }
 
 /* Without "activate" of what writes it, the page stays as it is: then it is not looked at. */
@@ -319,7 +172,7 @@ static void vapic_record(struct record *r, const struct entry *e)
 		return;
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i += 2)
 		if (page[i])
-			put(r, "virtual-APIC page", (u64)i << 32 | page[i]);
+			record_put(r, "virtual-APIC page", (u64)i << 32 | page[i]);
 }
 
 static void prepare_memory(const struct entry *e)
@@ -408,20 +261,23 @@ void result_of(struct entry *e, bool full, bool print, struct result *r)
 
 	if (print)
 		print_mutations(e);
+	full = full || e->number % 16 == 0;
 	enter(e, r);
-	ro_read(ro);
+	ro_read(ro, full);
 	classify(e, r, ro);
-	put(&record, "kind", r->kind);
-	put(&record, "flags", r->flags);
+	if (r->kind == EXITED && !full)
+		ro_read(ro, true);
+	record_put(&record, "kind", r->kind);
+	record_put(&record, "flags", r->flags);
 	if (r->kind == FAILED)
-		ro_record_failed(&record, e, r, ro);
+		ro_record_failed(&record, e, r, ro, full && e->base->seen_all);
 	else if (r->kind == REFUSED)
 		ro_record_refused(&record, e, ro);
 	else
 		ro_record_exited(&record, r, ro);
-	memory_copy(e->base->seen, ro, sizeof(ro));
-	fields_record(&record, e, r, full || e->number % 16 == 0);
-	l1_record(&record);
+	ro_remember(e->base, r, ro, full);
+	fields_record(&record, e, r, full);
+	l1_state_record(&record);
 	vapic_record(&record, e);
 	if (memory_touched(e))
 		arena_reset();

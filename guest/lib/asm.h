@@ -64,6 +64,11 @@ static inline void interrupts_take(void)
 	asm volatile("sti; nop; cli" : : : "memory");
 }
 
+static inline void copy_quads(void *to, const void *from, u64 count)
+{
+	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;

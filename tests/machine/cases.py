@@ -18,6 +18,7 @@ PAIR = object()
 
 BARE = {'L0': 'none'}
 NESTED = {'L0': 'nestling'}
+ONCE = {}  # for a job that runs both by itself
 
 
 def row(name, runs, options, status=0, **fields):
@@ -42,6 +43,11 @@ def hostile(name, model):
 def linux(name, model):
     return row(name, PAIR, {**model, 'TIMEOUT': '600'}, job='tools/run-linux', same='linux',
                out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
+
+
+def diff_fuzz(name, status=0, **options):
+    return row(f'diff-fuzz {name}', ONCE, {'FUZZ': 'build/guest/fuzz.elf', **options}, status=status, job='tools/diff-fuzz',
+               out=['(?m)^ok bare and nested agree'] if status == 0 else [])
 
 
 MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
@@ -74,6 +80,11 @@ CASES = [
     row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
     row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
     row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
+
+    # VM entries at random, the same bare and nested.
+    diff_fuzz('skylake', SEED='1', N='100000', **SKYLAKE),
+    diff_fuzz('haswell', SEED='2', N='100000', **HASWELL),
+    diff_fuzz('not a number', N='many', status=2),
 
     # Somebody else's, that knows nothing of VMX.
     row('memtest86+', PAIR, {'L1': 'build/test/memtest86+x64.bin', 'L1_ARGS': 'console=ttyS0,115200', 'TIMEOUT': '300'},
