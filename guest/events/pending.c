@@ -125,7 +125,7 @@ static void arm(struct world *w, enum pending p)
 		break;
 	case PENDING_nmi:
 		world_control(w, PIN, PIN_NMI_EXITING);
-		apic_send_nmi();
+		report_check("NMI at L1", 1, apic_send_nmi());
 		break;
 	case PENDING_interrupt_window:
 		world_control(w, PROC, PROC_INTERRUPT_WINDOW_EXITING);

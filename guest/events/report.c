@@ -158,7 +158,7 @@ static void add_changes(const struct world *w, const u64 *before)
 			continue;
 		if (field_info[i].group == RO) {
 			value &= mask_defined(i, w->now) & reliable(i);
-			if (value)
+			if (value || i == FI_EXIT_REASON)
 				add_field(i, value);
 		} else if ((value ^ before[i]) & reliable(i)) {
 			add_field(i, value);
