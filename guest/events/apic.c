@@ -41,13 +41,15 @@ void apic_send(u8 vector)
 	*apic(APIC_ICR) = ICR_SELF | ICR_ASSERT | vector;
 }
 
-void apic_send_nmi(void)
+bool apic_send_nmi(void)
 {
 	*apic(APIC_ICR_HIGH) = *apic(APIC_ID);
 	if (!nmi_blocked)
-		nmi_block_raw(apic(APIC_ICR), ICR_NMI | ICR_ASSERT);
-	nmi_blocked = true;
+		nmi_blocked = nmi_block_raw(apic(APIC_ICR), ICR_NMI | ICR_ASSERT);
+	if (!nmi_blocked)
+		return false;
 	*apic(APIC_ICR) = ICR_NMI | ICR_ASSERT;
+	return true;
 }
 
 u32 apic_nmi_command(void)

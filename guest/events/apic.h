@@ -14,7 +14,7 @@ void apic_init(void);
 void apic_send(u8 vector);
 
 /* An NMI that stays pending: NMIs are blocked for L1 until apic_unblock_nmi(). */
-void apic_send_nmi(void);
+bool apic_send_nmi(void); /* false: L1 does not get the first one, that blocks */
 void apic_unblock_nmi(void);
 
 /* Stays pending: L1 is in VMX root operation. */

@@ -37,6 +37,24 @@ static struct defect defects[] = {
  */
 #define NMI_RIP (&defects[3])
 	{.name = "nmi-rip", .what = "RIP", .bits = ~0ull, .everything = true},
+/*
+ * SDM: "Updating Non-Register State": an entry with blocking by NMI 0 in the guest state unblocks NMIs.
+ * Bochs leaves them as they are for L1.
+ */
+#define NMI_STAYS_BLOCKED (&defects[4])
+	{.name = "nmi-stays-blocked", .what = "reason", .bits = ~0ull, .everything = true},
+/* SDM: "Monitor Trap Flag": Bochs offers it with some processors, and never exits. */
+#define MTF_NEVER (&defects[5])
+	{.name = "mtf-never", .what = "reason", .bits = ~0ull, .everything = true},
+/*
+ * SDM: "Other Causes of VM Exits": an external interrupt exits whatever RFLAGS.IF is. Bochs looks at
+ * that again only when IF changes.
+ */
+#define INTERRUPT_IF_0 (&defects[6])
+	{.name = "interrupt-if-0", .what = "reason", .bits = ~0ull, .everything = true},
+/* SDM: "VMX-Preemption Timer": blocking by STI does not matter to it. Bochs waits for one instruction. */
+#define STI_BLOCKS_TIMER (&defects[7])
+	{.name = "sti-blocks-timer", .what = "RIP", .bits = ~0ull, .everything = true},
 };
 
 void defects_of_delivery(const struct flight *f)
@@ -55,6 +73,26 @@ void defects_of_delivery(const struct flight *f)
 		report_defect(PML_EARLY);
 	if (f->r && f->r->event == EVENT_nmi && fetch)
 		report_defect(NMI_RIP);
+}
+
+void defect_nmi_stays_blocked(void)
+{
+	report_defect(NMI_STAYS_BLOCKED);
+}
+
+void defect_mtf_never(void)
+{
+	report_defect(MTF_NEVER);
+}
+
+void defect_interrupt_if_0(void)
+{
+	report_defect(INTERRUPT_IF_0);
+}
+
+void defect_sti_blocks_timer(void)
+{
+	report_defect(STI_BLOCKS_TIMER);
 }
 
 void defects_total(void)

@@ -23,6 +23,12 @@ struct defect {
 /* Tells report.c the defects that a row of delivery.c meets. */
 void defects_of_delivery(const struct flight *f);
 
+/* The same, for the rows of pending.c and special.c: what each is stands in defects.c. */
+void defect_nmi_stays_blocked(void);
+void defect_mtf_never(void);
+void defect_interrupt_if_0(void);
+void defect_sti_blocks_timer(void);
+
 /* How many rows each has been met in, on lines that start with "~". */
 void defects_total(void);
 

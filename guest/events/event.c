@@ -90,3 +90,15 @@ void event_raise(struct world *w, const struct raise *r)
 		w->gpr[RCX] = apic_nmi_command();
 	}
 }
+
+void event_unblock_virtual_nmi(struct world *w)
+{
+	if (!vmx_allows(PIN, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS))
+		return;
+	world_reset(w);
+	world_control(w, PIN, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	event_inject(w, &events[EVENT_nmi]);
+	world_enter(w);
+	SET(w, GUEST_RIP, w->now[FI_GUEST_RIP] + VMCALL_LENGTH);
+	world_enter(w);
+}

@@ -54,6 +54,11 @@ void event_inject(struct world *w, const struct event *e);
 
 /* Prepares L2 to raise it. */
 void event_raise(struct world *w, const struct raise *r);
+/*
+ * In Bochs, virtual-NMI blocking outlives an L2 that is left before its IRET (an entry should load it from
+ * the guest state). This lets an L2 run to the end; the VMCS is then as world_reset() leaves it, but for that.
+ */
+void event_unblock_virtual_nmi(struct world *w);
 bool event_raisable(const struct world *w, const struct raise *r);
 
 #endif

@@ -20,7 +20,10 @@
  * Then it puts right what was spoiled, injects what was being delivered, and checks that exactly the
  * event's handler runs (each is one VMCALL), on the right stack, and returns to the right place.
  *
- * Arguments: `fields` prints, after each exit, every field of the VMCS that has changed and all exit
+ * `pending` rows have several things pending at one entry, and check that they come out one by one in
+ * the right order (pending.c); `special` rows are single rules (special.c); `storm` rows count (storm.c).
+ *
+ * Arguments: `storm=N`, how many interrupts; `fields` prints, after each exit, every field of the VMCS that has changed and all exit
  * information that is defined (masks.c); `only=TEXT` runs the rows with TEXT in their names ("+" is a
  * blank), with their fields.
  */
@@ -33,11 +36,16 @@
 static const struct {
 	const char *name;
 	enum kind kind;
-	bool ept, ring3, all;
+	bool ept, ring3;
+	bool all; /* every event and way */
+	bool pending; /* the rows of pending.c and special.c too */
 } worlds[] = {
-	{"64e", LONG_64, true, false, true},     {"64", LONG_64, false, false, false},
-	{"32e", PAE_32, true, false, false},     {"32", PAE_32, false, false, false},
-	{"real", REAL_MODE, true, false, false}, {"user", LONG_64, true, true, false},
+	{.name = "64e", .kind = LONG_64, .ept = true, .all = true, .pending = true},
+	{.name = "64", .kind = LONG_64},
+	{.name = "32e", .kind = PAE_32, .ept = true},
+	{.name = "32", .kind = PAE_32, .pending = true},
+	{.name = "real", .kind = REAL_MODE, .ept = true},
+	{.name = "user", .kind = LONG_64, .ept = true, .ring3 = true},
 };
 
 static void run(unsigned i)
@@ -51,6 +59,12 @@ static void run(unsigned i)
 	}
 	world_create(&w, worlds[i].name, worlds[i].kind, worlds[i].ept, worlds[i].ring3);
 	rows_delivery(&w, worlds[i].all);
+	if (worlds[i].pending) {
+		rows_pending(&w);
+		rows_special(&w);
+		if (worlds[i].ept)
+			rows_storm(&w);
+	}
 }
 
 void guest_main(void)

@@ -4,6 +4,8 @@
  */
 #include "guest/lib/selectors.h"
 
+#define NMI_PATIENCE 100000 /* turns of a loop */
+
 #define CAT_(a, b, c, d) a##b##c##d
 #define CAT(a, b, c, d) CAT_(a, b, c, d)
 #define CODE(name) CAT(events, BITS, _, name)
@@ -42,8 +44,9 @@ events64:
 	.text
 	.code64
 /*
- * void nmi_block_raw(u32 *icr, u32 command): sends this processor an NMI by *icr = command, and leaves
- * its handler without IRET: NMIs are blocked from here on. Any other NMI is only counted.
+ * bool nmi_block_raw(u32 *icr, u32 command): sends this processor an NMI by *icr = command, and leaves
+ * its handler without IRET: NMIs are blocked from here on. False: it did not come.
+ * Any other NMI is only counted.
  */
 	.globl nmi_block_raw, nmi_block_handler, nmi_unblock
 nmi_block_raw:
@@ -55,15 +58,19 @@ nmi_block_raw:
 	push %r15
 	mov %rsp, nmi_block_stack
 	mov %esi, (%rdi)
+	mov $NMI_PATIENCE, %ecx
 1:	pause
-	jmp 1b
+	loop 1b
+	xor %eax, %eax
+	jmp 3f
 nmi_block_handler:
 	cmpq $0, nmi_block_stack
 	jne 2f
 	incl nmi_strays
 	iretq
 2:	mov nmi_block_stack, %rsp
-	movq $0, nmi_block_stack
+	mov $1, %eax
+3:	movq $0, nmi_block_stack
 	pop %r15
 	pop %r14
 	pop %r13

@@ -26,7 +26,7 @@ extern const char events16_pieces[], events32_pieces[], events64_pieces[];
  * L1 and NMIs. nmi_block_raw() sends an NMI to this processor (*icr = command) and comes back with
  * NMIs blocked; the gate of vector 2 must lead to nmi_block_handler. nmi_unblock() ends that.
  */
-void nmi_block_raw(volatile u32 *icr, u32 command);
+bool nmi_block_raw(volatile u32 *icr, u32 command);
 void nmi_unblock(void);
 extern const char nmi_block_handler[];
 extern volatile u32 nmi_strays; /* NMIs that L1 took otherwise */

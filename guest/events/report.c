@@ -69,6 +69,20 @@ static bool wanted(void)
 	return find(row.name, word);
 }
 
+u64 report_argument(const char *word, u64 otherwise)
+{
+	const char *p = find(multiboot.args, word);
+	u64 value = 0;
+
+	if (!p)
+		return otherwise;
+	while (*word)
+		p++, word++;
+	for (; *p >= '0' && *p <= '9'; p++)
+		value = value * 10 + (u64)(*p - '0');
+	return value;
+}
+
 static bool verbose(void)
 {
 	return multiboot_argument("fields") || find(multiboot.args, "only=");
@@ -144,7 +158,7 @@ static void add_changes(const struct world *w, const u64 *before)
 			continue;
 		if (field_info[i].group == RO) {
 			value &= mask_defined(i, w->now) & reliable(i);
-			if (value)
+			if (value || i == FI_EXIT_REASON)
 				add_field(i, value);
 		} else if ((value ^ before[i]) & reliable(i)) {
 			add_field(i, value);
@@ -223,6 +237,11 @@ void report_end(void)
 	for (unsigned i = 0; i < row.defect_count; i++)
 		print(" [%s]", row.defects[i]->name);
 	print(" %x\n", row.hash);
+}
+
+void report_skip(void)
+{
+	print("~ %s: not here\n", row.name);
 }
 
 void report_total(void)

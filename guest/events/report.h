@@ -25,9 +25,15 @@ void report_check(const char *what, u64 expected, u64 seen);
 /* Whether the row can go on: all was right so far. */
 bool report_good(void);
 
+/* Instead of a row that the processor does not have what it needs for. */
+void report_skip(void);
+
 /* The verdict. */
 void report_end(void);
 
 void report_total(void);
+
+/* A number of the command line: word is "storm=" and the like. */
+u64 report_argument(const char *word, u64 otherwise);
 
 #endif

@@ -328,13 +328,18 @@ void world_control(struct world *w, enum control_word word, u32 controls)
 	world_set(w, fields[word], w->now[fields[word]] | controls);
 }
 
+void world_read(struct world *w)
+{
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		if (exists[i])
+			w->now[i] = vmcs_get(field_info[i].encoding);
+}
+
 u64 world_enter(struct world *w)
 {
 	u64 failed = vm_enter_raw(w->gpr, w->launched);
 
-	for (unsigned i = 0; i < FI_COUNT; i++)
-		if (exists[i])
-			w->now[i] = vmcs_get(field_info[i].encoding);
+	world_read(w);
 	if (!failed && !(w->now[FI_EXIT_REASON] & EXIT_REASON_ENTRY_FAILURE))
 		w->launched = true;
 	return failed;

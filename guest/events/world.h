@@ -69,6 +69,9 @@ void world_control(struct world *w, enum control_word word, u32 controls);
 /* Until the next exit: 0, and `now` becomes the VMCS, or the RFLAGS of an entry that failed. */
 u64 world_enter(struct world *w);
 
+/* Reads the VMCS into `now`, after accesses that did not go by world_set(). */
+void world_read(struct world *w);
+
 /* L2's linear addresses. */
 u64 world_page(const struct world *w, enum page page);
 u64 world_piece(const struct world *w, enum piece piece);
