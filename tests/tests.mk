@@ -46,6 +46,18 @@ $(B)/vmcs-check: tools/vmcs-check/main.c $(VMCS_CHECK_SRC) $(HOST_TOOL_SRC) $(VM
 .PHONY: vmcs-check
 vmcs-check: $(B)/vmcs-check ## which rules does a VMCS dump break? see docs/vmcs-check.md
 
+# clang's libFuzzer over its readers, for a few seconds, and its command line.
+$(B)/fuzz/vmcs-check: tests/fuzz/vmcs_check.c $(VMCS_CHECK_SRC) $(HOST_TOOL_SRC) $(VMCS_CHECK_HEADERS) \
+		$(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+	@mkdir -p $(@D)
+	@echo "  FUZZLD  $@" >&2
+	$(Q)clang -std=gnu11 -O1 -g -fno-strict-aliasing -I. $(WARN) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^)
+
+.PHONY: fuzz-host
+fuzz-host: $(B)/vmcs-check $(B)/fuzz/vmcs-check ## vmcs-check's command line, and fuzzing of its readers (SECONDS=10)
+	@B=$(B) SECONDS_EACH=$(or $(SECONDS),10) tests/fuzz/run
+
 .PHONY: rules docs check-docs
 rules: $(B)/rules ## the table of VM entry's rules: who decides each, and its test
 	@$(B)/rules
@@ -69,7 +81,7 @@ $(B)/host/$(1)/host-test: $(call host_obj,$(1))
 endef
 $(foreach c,$(HOST_COMPILERS),$(eval $(call HOST_COMPILER,$(c))))
 
-C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tools tools/vmcs-check,$(d)/*.c $(d)/*.h))
+C_FILES = $(wildcard $(foreach d,boot vmx vmm nested guest/* tests/host tests/fuzz tools tools/vmcs-check,$(d)/*.c $(d)/*.h))
 L0_C = $(filter %.c,$(L0_SRC))
 L0_HEADERS = $(filter %.h,$(C_FILES)) $(wildcard vmx/*.def nested/*.def vmm/*.def)
 

@@ -41,7 +41,7 @@ diff-fuzz: ## Enter VMCSs changed at random, bare and under Nestling, and compar
 test: ## Run all tests, on the host and on the machine; FILTER= selects machine tests
 	@tools/deps test
 	+@$(MAKE) --no-print-directory all >&2
-	+@tools/total "$(MAKE) --no-print-directory host-test" "tests/machine/run $(FILTER)"
+	+@tools/total "$(MAKE) --no-print-directory host-test" "$(MAKE) --no-print-directory fuzz-host" "tests/machine/run $(FILTER)"
 
 # Install the packages of a group, or say how; see tools/deps.
 deps-%: FORCE

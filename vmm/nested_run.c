@@ -12,7 +12,7 @@
 #include "vmm/l1mem.h"
 #include "vmm/lib.h"
 #include "vmm/msr_list.h"
-#include "vmm/refusal_pure.h"
+#include "vmm/refusal.h"
 #include "vmm/vmcs02.h"
 #include "vmm/vmcs12.h"
 #include "vmx/assert.h"
@@ -323,14 +323,6 @@ static struct check_in gather_checks(const struct vcpu *v)
 	return in;
 }
 
-static void log_refusal(const struct check_in *in, enum check_id id)
-{
-	char text[REFUSAL_TEXT];
-
-	refusal_check(text, in, id);
-	log_line("L2 entry refused: %s", text);
-}
-
 static u64 guest_failure_qualification(enum check_id id)
 {
 	switch (check_info[id].failure) {
@@ -392,7 +384,8 @@ static enum check_id check_changed(struct vcpu *v, struct check_in *in)
 
 static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
 {
-	log_refusal(in, id);
+	vmcs12_pull_all(v); /* the words need more than the row that failed */
+	refusal_log(v->machine, in, id);
 	switch (check_info[id].failure) {
 	case FAIL_CTL:
 		return fail(VMERR_ENTRY_BAD_CONTROLS);

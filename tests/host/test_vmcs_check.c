@@ -132,6 +132,24 @@ TEST(dump_picks_one_of_several)
 	EXPECT(strstr(error.what, "no dump number 3, but 2") != NULL);
 }
 
+/* What a log has around Nestling's own dump does not count. */
+TEST(dump_reads_own_format_between_titles)
+{
+	const char *log = "nestling: L2 entry refused: x: GUEST_RIP=0x7; nearest legal GUEST_RIP=0x8\n"
+			  "nestling: *** VMCS ***\nnestling: GUEST_RIP = 0x9\nnestling: VPID = 1\n"
+			  "nestling: *** end of VMCS ***\nnestling: VPID = 5 FOO = 6\n"
+			  "*** VMCS ***\nGUEST_RIP = 0xa\n";
+
+	EXPECT(dump_read(&dump, &error, log, strlen(log), 1));
+	EXPECT_EQ(dump.v.guest_rip, 9);
+	EXPECT_EQ(dump.v.vpid, 1);
+	EXPECT_EQ(dump.dumps, 2);
+	EXPECT(dump_read(&dump, &error, log, strlen(log), 2));
+	EXPECT_EQ(dump.v.guest_rip, 10);
+	EXPECT_EQ(dump.known_count, 1);
+	ERROR("*** VMCS ***\nGUEST_RIPP = 1\n", 2, "GUEST_RIPP: no such field");
+}
+
 /* Every name is read back as what it is. */
 TEST(dump_knows_every_name)
 {
@@ -328,8 +346,25 @@ TEST(caps_text_forms)
 	EXPECT_EQ(processor.caps.linear_bits, 57);
 }
 
+TEST(caps_text_of_nestling)
+{
+	EXPECT(read_caps(
+		"nestling: 0x485: 0x7004c1e5\nnestling: address sizes: 40 bits physical, 48 bits virtual\n"
+		"nestling: efer_valid: 0x501\nnestling: debugctl_valid: 0x3\nnestling: rtm: 1\n"
+		"nestling: sgx: 0\nnestling: entry 3: MSR 0x486=0x20\n"));
+	EXPECT_EQ(processor.caps.misc, 0x7004c1e5);
+	EXPECT_EQ(processor.caps.maxphyaddr, 40);
+	EXPECT_EQ(processor.caps.cr0_fixed0, 0x80000021);
+	EXPECT_EQ(processor.efer_valid, 0x501);
+	EXPECT_EQ(processor.debugctl_valid, 3);
+	EXPECT(processor.rtm && !processor.sgx);
+}
+
 TEST(caps_text_broken)
 {
+	EXPECT(!read_caps("rtm: 2\n"));
+	EXPECT(!read_caps("0x480: 1\nefer_valid: what\n"));
+	EXPECT_EQ(error.line, 2);
 	EXPECT(!read_caps("nothing\n"));
 	EXPECT_EQ(error.line, 0);
 	EXPECT(!read_caps("\n0x480 = what\n"));

@@ -99,8 +99,8 @@ static bool is_capability(u64 number)
 	return number >= CAPS_MSR_FIRST && number < CAPS_MSR_FIRST + CAPS_MSR_COUNT;
 }
 
-/* The number of a capability MSR, by name or as a number, at the beginning of a word. */
-static bool skip_msr(struct text *t, u64 *number)
+/* The number of a capability MSR, by name, or as a number where the line begins, at the start of a word. */
+static bool skip_msr(struct text *t, bool first, u64 *number)
 {
 	struct text next = *t;
 
@@ -114,7 +114,7 @@ static bool skip_msr(struct text *t, u64 *number)
 			return true;
 		}
 	next = *t;
-	if (!text_number(&next, 16, number) || !is_capability(*number))
+	if (!first || !text_number(&next, 16, number) || !is_capability(*number))
 		return false;
 	*t = next;
 	return true;
@@ -143,25 +143,68 @@ static void caps_fail(struct caps_reader *r, const char *what)
 	r->failed = true;
 }
 
-/* Only at the line's first or second word: "HM: MSR_IA32_VMX_BASIC = 0x...", but not within prose. */
+/* Past a first word with a colon, such as `nestling:`, or where the text stands. */
+static const char *second_word(struct text t)
+{
+	struct text word = t;
+
+	while (word.at < word.end && text_is_word(*word.at))
+		word.at++;
+	if (!text_skip(&word, ": "))
+		return t.at;
+	text_skip_blanks(&word);
+	return word.at;
+}
+
+/* A name may stand anywhere; a number only first, or after such a word. */
 static bool read_msr(struct caps_reader *r, struct text t)
 {
 	bool at_word = true;
 	u64 number, value;
 
-	for (; t.at < t.end; at_word = !text_is_word(*t.at), t.at++) {
-		if (!at_word || !skip_msr(&t, &number))
-			continue;
-		skip_between(&t);
-		if (!text_number(&t, 16, &value)) {
-			caps_fail(r, "no hexadecimal value of 64 bits after the MSR");
+	text_skip_blanks(&t);
+	const char *first = t.at, *second = second_word(t);
+	for (; t.at < t.end; t.at++) {
+		if (at_word && skip_msr(&t, t.at == first || t.at == second, &number)) {
+			skip_between(&t);
+			if (!text_number(&t, 16, &value)) {
+				caps_fail(r, "no hexadecimal value of 64 bits after the MSR");
+				return true;
+			}
+			r->p->caps.msr[number - CAPS_MSR_FIRST] = value;
+			r->used++;
 			return true;
 		}
-		r->p->caps.msr[number - CAPS_MSR_FIRST] = value;
-		r->used++;
-		return true;
+		at_word = !text_is_word(*t.at);
 	}
 	return false;
+}
+
+/* What L0 adds about the processor that L1 sees. */
+static void read_facts(struct caps_reader *r, struct text t)
+{
+	u64 value;
+
+	for (; t.at < t.end; t.at++) {
+		struct text next = t;
+		u64 *wide = text_skip(&next, "efer_valid: ")     ? &r->p->efer_valid :
+			    text_skip(&next, "debugctl_valid: ") ? &r->p->debugctl_valid :
+								   NULL;
+		bool *flag = wide                      ? NULL :
+			     text_skip(&next, "rtm: ") ? &r->p->rtm :
+			     text_skip(&next, "sgx: ") ? &r->p->sgx :
+							 NULL;
+
+		if (!wide && !flag)
+			continue;
+		if (!text_number(&next, 16, &value) || (flag && value > 1))
+			caps_fail(r, "no hexadecimal value, or not 0 or 1");
+		else if (wide)
+			*wide = value;
+		else
+			*flag = value;
+		return;
+	}
 }
 
 /* As in /proc/cpuinfo: address sizes : 39 bits physical, 48 bits virtual. */
@@ -198,8 +241,10 @@ bool processor_read(struct processor *p, struct text_error *error, const char *t
 		text_skip_blanks(&start);
 		if (start.at < start.end && *start.at == '#')
 			continue;
-		if (!read_msr(&r, line))
+		if (!read_msr(&r, line)) {
 			read_sizes(&r, line);
+			read_facts(&r, line);
+		}
 	}
 	if (!r.failed && !r.used) {
 		r.line = 0;

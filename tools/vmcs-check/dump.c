@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum section { SECTION_NONE, SECTION_GUEST, SECTION_HOST, SECTION_CTL };
+enum section { SECTION_NONE, SECTION_OWN, SECTION_GUEST, SECTION_HOST, SECTION_CTL };
 enum label_kind { ONE, PAIR, STATUS };
 
 struct label {
@@ -52,7 +52,7 @@ struct reader {
 	enum section section;
 	const struct head *head;
 	struct label pending; /* its = sign ended the last line: mail programs break there */
-	struct text_error stray; /* a name of nothing: wrong only in Nestling's own format */
+	struct text_error stray; /* the first name of nothing in Nestling's own format */
 	bool failed;
 };
 
@@ -287,7 +287,7 @@ static bool read_own(struct reader *r, struct text *t)
 		return false;
 	input = dump_input(name, length);
 	if (input < 0) {
-		if (!r->stray.line)
+		if (!r->stray.line && r->dump->dumps == r->wanted)
 			say(&r->stray, r->line, "%.*s: no such field", length < 60 ? (int)length : 60,
 			    name);
 		return false;
@@ -306,7 +306,9 @@ static bool read_title(struct reader *r, struct text line)
 	static const struct {
 		const char *title;
 		enum section section;
-	} titles[] = {{"*** Guest State ***", SECTION_GUEST},
+	} titles[] = {{"*** VMCS ***", SECTION_OWN},
+		      {"*** end of VMCS ***", SECTION_NONE},
+		      {"*** Guest State ***", SECTION_GUEST},
 		      {"*** Host State ***", SECTION_HOST},
 		      {"*** Control State ***", SECTION_CTL}};
 
@@ -318,10 +320,18 @@ static bool read_title(struct reader *r, struct text line)
 				continue;
 			r->section = titles[i].section;
 			r->head = NULL;
-			r->dump->dumps += r->section == SECTION_GUEST;
+			r->dump->dumps += r->section == SECTION_GUEST || r->section == SECTION_OWN;
 			return true;
 		}
 	return false;
+}
+
+/* Steps over what begins at a word and is of use. */
+static bool read_word(struct reader *r, struct text *t)
+{
+	if (r->section == SECTION_OWN)
+		return read_own(r, t);
+	return r->section != SECTION_NONE && (read_head(r, t) || read_labels(r, t));
 }
 
 static void read_line(struct reader *r, struct text t)
@@ -335,15 +345,14 @@ static void read_line(struct reader *r, struct text t)
 	if (r->pending.name)
 		read_pending(r, &t);
 	while (t.at < t.end && !r->failed) {
-		if (at_word &&
-		    ((r->section && (read_head(r, &t) || read_labels(r, &t))) || read_own(r, &t)))
+		if (at_word && read_word(r, &t))
 			at_word = false;
 		else
 			at_word = !text_is_word(*t.at++);
 	}
 }
 
-/* Nestling's own format has no titles: all of it is one dump. */
+/* Without titles all of it is one dump in Nestling's own format. */
 static bool has_titles(const char *text, size_t size)
 {
 	struct text t = {text, text + size};
@@ -351,7 +360,7 @@ static bool has_titles(const char *text, size_t size)
 	for (; t.at < t.end; t.at++) {
 		struct text next = t;
 
-		if (*t.at == '*' && text_skip(&next, "*** Guest State ***"))
+		if (text_skip(&next, "*** Guest State ***") || text_skip(&next, "*** VMCS ***"))
 			return true;
 	}
 	return false;
@@ -360,7 +369,10 @@ static bool has_titles(const char *text, size_t size)
 bool dump_read(struct dump *dump, struct text_error *error, const char *text, size_t size, unsigned n)
 {
 	bool titles = has_titles(text, size);
-	struct reader r = {.dump = dump, .error = error, .wanted = n};
+	struct reader r = {.dump = dump,
+			   .error = error,
+			   .wanted = n,
+			   .section = titles ? SECTION_NONE : SECTION_OWN};
 	const char *at = text;
 
 	memset(dump, 0, sizeof(*dump));
@@ -374,7 +386,7 @@ bool dump_read(struct dump *dump, struct text_error *error, const char *text, si
 	}
 	if (r.failed)
 		return false;
-	if (!titles && r.stray.line) {
+	if (r.stray.line) {
 		*error = r.stray;
 		return false;
 	}

@@ -1,7 +1,8 @@
 /*
  * Reads the text of a VMCS dump: the format of Linux's dump_vmcs() with whatever a log puts before its
  * lines, Xen's, and Nestling's own, which is a line `FIELD = number` for each field (vmx/fields.def) and
- * for each of enum check_input that is known.
+ * for each of enum check_input that is known: the whole text, or what is between the lines *** VMCS ***
+ * and *** end of VMCS ***.
  */
 #ifndef VMCS_CHECK_DUMP_H
 #define VMCS_CHECK_DUMP_H

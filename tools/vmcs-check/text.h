@@ -29,8 +29,11 @@ static inline void text_skip_blanks(struct text *t)
 /* Steps over a string that is next, or stays. */
 static inline bool text_skip(struct text *t, const char *string)
 {
-	size_t length = strlen(string);
+	size_t length;
 
+	if (t->at == t->end || *t->at != *string) /* most often */
+		return false;
+	length = strlen(string);
 	if ((size_t)(t->end - t->at) < length || memcmp(t->at, string, length) != 0)
 		return false;
 	t->at += length;
