@@ -1,6 +1,7 @@
 #include "vmm/ept01.h"
 
 #include "vmm/lib.h"
+#include "vmm/watch.h"
 #include "vmx/assert.h"
 #include "vmx/ept_entry.h"
 #include "vmx/insn.h"
@@ -55,8 +56,7 @@ struct ept_extent ept01_around(struct machine *m, l1pa_t address)
 bool ept01_read_only(struct machine *m, l1pa_t address)
 {
 	struct ept_extent e = ept01_around(m, address);
-	return (e.special & (EPT_R | EPT_W)) == EPT_R &&
-	       (e.special & EPT_ADDRESS) != (address.v & PAGE_MASK);
+	return (e.special & (EPT_R | EPT_W)) == EPT_R && !watch_find(m, address.v);
 }
 
 bool ept01_is_apic(const struct machine *m, l1pa_t address)

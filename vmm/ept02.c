@@ -192,11 +192,10 @@ struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12)
 bool ept02_translate(const struct vcpu *v, u64 address, l1pa_t *at)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct ept12_memory memory = v->ept02.in.memory;
-
 	*at = (l1pa_t){address};
 	if (!v->nested.in_l2 || !v12_proc2(v12, PROC2_ENABLE_EPT))
 		return true;
+	struct ept12_memory memory = v->ept02.in.memory;
 	memory.absent = v->machine->apic_hole - 1;
 	struct ept12_result r =
 		ept12_walk(&memory, &v->ept02.in.rules, v12->ept_pointer, (l2pa_t){address}, EPT_R);
