@@ -45,18 +45,19 @@ static void read_segment(const struct vcpu *v, unsigned i, bool long64, struct o
 /* The linear address of the memory operand, or false with the fault raised. */
 static bool find_operand(struct vcpu *v, unsigned size, bool write, u64 *linear)
 {
+	bool long64 = long_mode(v);
 	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
 	struct operand_segment segment[OPERAND_SEGMENTS];
 	enum vector vector;
 
 	v->gpr[RSP] = vcpu_read(v, VMCS_GUEST_RSP);
-	read_segment(v, operand_segment(info), long_mode(v), &segment[operand_segment(info)]);
+	read_segment(v, operand_segment(info), long64, &segment[operand_segment(info)]);
 	struct operand_in in = {
 		.info = info,
 		.displacement = v->exit.qualification,
 		.gpr = v->gpr,
 		.segment = segment,
-		.long_mode = long_mode(v),
+		.long_mode = long64,
 		.linear_bits = v->machine->hw.linear_bits,
 	};
 	if (operand_address(&in, size, write, linear, &vector))

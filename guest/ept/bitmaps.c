@@ -25,6 +25,15 @@ static void use_bitmap(const u8 *page)
 		 {VMCS_MSR_BITMAP, (u64)page});
 }
 
+/* A page of its own for each test, that L2 has written to before: whoever watches it begins anew. */
+static void use_fresh(void)
+{
+	bitmap = far_alloc(PAGE_SIZE, PAGE_SIZE);
+	play_access(WRITE, (u64)bitmap);
+	memory_set(bitmap, 0, PAGE_SIZE);
+	use_bitmap(bitmap);
+}
+
 static u32 expected(bool exits)
 {
 	return exits ? EXIT_REASON_RDMSR : EXIT_REASON_VMCALL;
@@ -39,6 +48,7 @@ static void by_l1(const char *what)
 {
 	struct series all = {.rule = "R78", .what = what};
 
+	use_fresh();
 	for (unsigned i = 0; i < MANY; i++) {
 		bitmap[MSR_BYTE] = i % 3 ? MSR_BIT : 0;
 		reads(&all, "changed", i % 3);
@@ -57,6 +67,7 @@ static void by_l2(const char *what)
 {
 	struct series all = {.rule = "R78", .what = what};
 
+	use_fresh();
 	for (unsigned i = 0; i < MANY; i++) {
 		bool exits = i % 3;
 		const struct vm_exit *e =
@@ -76,6 +87,7 @@ static void by_operand(void)
 			     .what = "changed by VMREAD and VMPTRST with a memory operand"};
 	u64 pointer = 0;
 
+	use_fresh();
 	vmptrst(&pointer);
 	for (unsigned i = 0; i < MANY; i++) {
 		bool exits = i % 3;
@@ -88,7 +100,6 @@ static void by_operand(void)
 		reads(&all, "VMPTRST", pointer >> (8 * MSR_BYTE) & MSR_BIT);
 	}
 	vmcs_set(VMCS_TSC_OFFSET, 0);
-	memory_set(bitmap, 0, 8);
 	series_end(&all);
 }
 
@@ -96,6 +107,9 @@ static void two_pages(void)
 {
 	struct series all = {.rule = "R78", .what = "two bitmaps in turn, and the other one changes"};
 
+	use_fresh();
+	other = bitmap;
+	use_fresh();
 	for (unsigned i = 0; i < MANY; i++) {
 		bitmap[MSR_BYTE] = i % 2 ? MSR_BIT : 0;
 		use_bitmap(other);
@@ -126,18 +140,12 @@ static void many_pages(void)
 
 void test_bitmaps(void)
 {
-	bitmap = far_alloc(PAGE_SIZE, PAGE_SIZE);
-	other = far_alloc(PAGE_SIZE, PAGE_SIZE);
 	play_create(&play);
 	play_launch(&play);
-	play_works(&(struct series){.rule = "R78"}, "L2 has the page", WRITE, (u64)bitmap);
-	memory_set(bitmap, 0, PAGE_SIZE);
-	use_bitmap(bitmap);
 	by_l1("an MSR bitmap changed by L1, between two entries");
 	by_l2("changed by L2, then an exit");
 	by_operand();
 	play_launch_without();
-	use_bitmap(bitmap);
 	by_l1("without EPT: changed by L1");
 	by_l2("without EPT: changed by L2, then an exit");
 	two_pages();
