@@ -4,94 +4,108 @@
 #define RUN_MIN EPT_LINE
 #define RUN_MAX 64
 
-/* EPT12's leaf over EPT01's: the smaller page, the rights that both give, EPT12's memory type. */
-struct leaf02 {
-	unsigned level;
-	u64 attributes; /* all but the address */
-	u64 window, window_size; /* l1pa, bytes: there L1 has its own memory at its own address */
-};
-
 static u64 offset_mask(unsigned level)
 {
 	return EPT_SIZE(level) - 1;
 }
 
-static u64 rights02(const struct ept12_result *r, u64 below)
+/* The size of page that both levels and the processor allow. */
+static unsigned level02(const struct ept02_in *in, const struct ept12_result *r,
+			const struct ept_extent *e)
 {
-	return r->rights & below & (r->dirty ? EPT_RWX : EPT_R | EPT_X);
-}
+	unsigned level = r->level;
 
-static u64 entry02(const struct ept12_result *r, const struct ept_leaf *below, unsigned level,
-		   u64 address)
-{
-	u64 rights = rights02(r, below->entry);
-	u64 base = below->entry & EPT_ADDRESS & ~offset_mask(below->level);
-	u64 offset = address & offset_mask(below->level) & ~offset_mask(level);
-
-	return rights ? base | offset | rights | r->attributes | (level > 0 ? EPT_LARGE : 0) : 0;
+	if (e->special)
+		return 0;
+	while (level > 0 && !((in->page_sizes >> level & 1) &&
+			      ept_covers(e, r->address.v & ~offset_mask(level), EPT_SIZE(level))))
+		level--;
+	return level;
 }
 
 /*
- * What may lie beside the page: a table of EPT12's own, or the pages that one large page of EPT12 comes
- * down to.
+ * All of an entry but the address: the rights that both levels give, EPT12's memory type. What is not
+ * dirty is not to be written to, so that the first write is seen.
  */
-struct beside {
-	const u64 *entries; /* EPT12's, or 0 */
-	u64 differ; /* the bits in which an entry must not differ from `like` */
-	u64 like, address_mask;
-	u64 first; /* l1pa of entry 0, where EPT12 has one large page */
-	u64 size;
+static u64 attributes02(const struct ept12_result *r, bool flags, u64 rights01, unsigned level)
+{
+	u64 rights = r->rights & rights01;
+
+	if (flags && !(r->leaf & EPT_D))
+		rights &= ~EPT_W;
+	return rights | (r->leaf & (EPT_MT | EPT_IPAT)) | (level > 0 ? EPT_LARGE : 0);
+}
+
+/* A page of EPT02's, EPT12's leaf over an extent of L1's. Without rights nothing is mapped. */
+static u64 entry02(const struct ept12_result *r, bool flags, const struct ept_extent *e, u64 address,
+		   unsigned level)
+{
+	u64 attributes = attributes02(r, flags, e->special ? e->special : EPT_RWX, level);
+	u64 page = e->special ? e->special & EPT_ADDRESS : address & ~offset_mask(level);
+
+	return attributes & EPT_RWX ? page | attributes : 0;
+}
+
+/* What entries beside one are filled from. */
+struct run {
+	const struct ept02_in *in;
+	const struct ept12_result *r;
+	bool flags;
+	unsigned level;
+	u64 base, span; /* a page that starts in [base, base + span) lies in the extent last asked for, */
+	u64 attributes; /* which is L1's memory: its entry is its address and these */
 };
 
-static struct beside look_beside(const struct ept02_in *in, const struct ept12_result *r, u64 eptp12,
-				 unsigned level)
+static void use_extent(struct run *run, const struct ept_extent *e, u64 attributes)
 {
-	struct beside b = {.like = r->leaf, .size = EPT_SIZE(level)};
-	u64 ignored = BITS(63, 52) | BITS(11, 10) | (eptp12 & EPTP_AD ? 0 : EPT_A | EPT_D);
+	u64 size = EPT_SIZE(run->level);
 
-	b.address_mask = EPT_ADDRESS & ~ept12_reserved_address(in->caps) & ~offset_mask(level);
-	b.differ = ~(b.address_mask | ignored);
-	if (level == r->level)
-		b.entries = in->memory.table(in->memory.context, r->table);
-	b.first = r->address.v & ~offset_mask(level + 1);
-	return b;
+	run->base = e->base;
+	run->span = e->special || e->size < size ? 0 : e->size - size + 1;
+	run->attributes = attributes;
 }
 
-/* The l1pa of the page at this index, or false where it is not a page like the one in the middle. */
-static bool address_beside(const struct beside *b, unsigned index, u64 *address)
+/* A page outside of the extent: 0 where it does not come to one page of the same size. */
+static __attribute__((noinline)) u64 entry_elsewhere(struct run *run, u64 address)
 {
-	if (!b->entries) {
-		*address = b->first + b->size * index;
-		return true;
-	}
-	u64 entry = ((const volatile u64 *)b->entries)[index];
-	*address = entry & b->address_mask;
-	return !((entry ^ b->like) & b->differ);
+	struct ept_extent e = run->in->around(run->in->context, (l1pa_t){address}, false);
+
+	if (e.special)
+		return run->level > 0 ? 0 : entry02(run->r, run->flags, &e, address, 0);
+	use_extent(run, &e, attributes02(run->r, run->flags, EPT_RWX, run->level));
+	return address - run->base < run->span ? address | run->attributes : 0;
 }
 
-/* Entries [first, end) that are empty. window: the last page of L1's that was asked for. */
-static void fill_beside(u64 *table, unsigned first, unsigned end, const struct beside *b,
-			const struct ept02_in *in, const struct ept12_result *r, unsigned level,
-			struct ept_leaf window, u64 window_at)
+static inline u64 entry_beside(struct run *run, u64 address)
 {
-	u64 size = EPT_SIZE(window.level), address;
-	u64 attributes = entry02(r, &window, level, 0) & ~EPT_ADDRESS;
+	if (address - run->base < run->span)
+		return address | run->attributes;
+	return entry_elsewhere(run, address);
+}
+
+/* EPT12's own table: only entries that differ from the leaf in nothing but the address. */
+static void fill_from_table(struct run *run, u64 *table, unsigned first, unsigned end,
+			    const volatile u64 *table12)
+{
+	u64 address_mask = EPT_ADDRESS & ~run->in->rules.address_reserved & ~offset_mask(run->level);
+	u64 ignored = BITS(63, 52) | BITS(11, 10) | (run->flags ? 0 : EPT_A | EPT_D);
+	u64 differ = ~(address_mask | ignored), leaf = run->r->leaf;
 
 	for (unsigned i = first; i < end; i++) {
-		if (table[i] || !address_beside(b, i, &address))
-			continue;
-		if (address - window_at < size && window.level > 0) {
-			table[i] = address | attributes;
-			continue;
-		}
-		window = in->below(in->context, (l1pa_t){address}, level > 0 ? level : 1, false);
-		if (window.level < level)
-			continue;
-		size = EPT_SIZE(window.level);
-		window_at = address & ~(size - 1);
-		table[i] = entry02(r, &window, level, address);
-		attributes = table[i] & ~EPT_ADDRESS;
+		u64 entry = table12[i];
+		if (!((entry ^ leaf) & differ) && !table[i])
+			table[i] = entry_beside(run, entry & address_mask);
 	}
+}
+
+/* The pages that one larger page of EPT12 comes down to. */
+static void fill_from_page(struct run *run, u64 *table, unsigned first, unsigned end)
+{
+	u64 address = run->r->address.v & ~offset_mask(run->level + 1);
+
+	for (unsigned i = first; i < end; i++)
+		if (!table[i])
+			table[i] = entry_beside(run, address + i * EPT_SIZE(run->level));
 }
 
 /* Where L2 goes on behind the last run, the next is longer. */
@@ -104,39 +118,43 @@ static unsigned run_length(struct ept02_root *root, u64 page)
 	return root->run;
 }
 
-static void fill_run(struct ept_tables *tables, struct ept02_root *root, const struct ept02_in *in,
-		     u64 *table, u64 page, unsigned level, const struct ept12_result *r,
-		     struct ept_leaf below)
+static void fill_run(struct ept_tables *tables, struct ept02_root *root, struct run *run, u64 *table,
+		     u64 page)
 {
-	unsigned index = EPT_INDEX(page, level), first = index & ~(unsigned)(EPT_LINE - 1);
+	unsigned index = EPT_INDEX(page, run->level), first = index & ~(unsigned)(EPT_LINE - 1);
 	unsigned end = first + run_length(root, page);
-	struct beside b = look_beside(in, r, root->eptp12, level);
 
 	end = end < EPT_ENTRIES ? end : EPT_ENTRIES;
-	root->next = page + (end - index) * EPT_SIZE(level);
+	root->next = page + (end - index) * EPT_SIZE(run->level);
 	ept_tables_mark(tables, table, first, end);
-	fill_beside(table, first, end, &b, in, r, level, below, r->address.v & ~offset_mask(below.level));
+	if (run->level == run->r->level)
+		fill_from_table(run, table, first, end, ept12_table(&run->in->memory, run->r->table.v));
+	else
+		fill_from_page(run, table, first, end);
 }
 
 struct ept02_filled ept02_fill(struct ept_tables *tables, struct ept02_root *root,
 			       const struct ept02_in *in, l2pa_t address, u64 access)
 {
 	struct ept02_filled f = {
-		.walk = ept12_walk(&in->memory, in->caps, root->eptp12, address, access)};
-	const struct ept12_result *r = &f.walk;
+		.walk = ept12_walk(&in->memory, &in->rules, root->eptp12, address, access)};
 
-	if (r->kind != EPT12_MAPPED)
+	if (f.walk.kind != EPT12_MAPPED)
 		return f;
-	struct ept_leaf below =
-		in->below(in->context, r->address, r->level > 0 ? r->level : 1, access & EPT_W);
-	unsigned level = below.level < r->level ? below.level : r->level;
-	u64 *table = ept_tables_reach(tables, root->table, address.v, level, &f.cut);
+	struct ept_extent extent = in->around(in->context, f.walk.address, access & EPT_W);
+	struct run run = {.in = in,
+			  .r = &f.walk,
+			  .flags = root->eptp12 & EPTP_AD,
+			  .level = level02(in, &f.walk, &extent)};
+	u64 *table = ept_tables_reach(tables, root->table, address.v, run.level, &f.cut);
 	if (!table)
 		return f;
-	unsigned index = EPT_INDEX(address.v, level);
+	unsigned index = EPT_INDEX(address.v, run.level);
+	u64 entry = entry02(&f.walk, run.flags, &extent, f.walk.address.v, run.level);
 	f.leaf = &table[index];
-	f.cut |= ept_tables_set(tables, table, index, entry02(r, &below, level, r->address.v));
-	if (*f.leaf)
-		fill_run(tables, root, in, table, address.v & ~offset_mask(level), level, r, below);
+	f.cut |= ept_tables_set(tables, table, index, entry);
+	use_extent(&run, &extent, entry & ~EPT_ADDRESS);
+	if (entry)
+		fill_run(tables, root, &run, table, address.v & ~offset_mask(run.level));
 	return f;
 }

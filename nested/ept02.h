@@ -10,20 +10,28 @@
 #include "nested/ept12.h"
 #include "nested/ept_tables.h"
 
-struct ept_leaf {
-	u64 entry; /* whole, as EPT01 has it: address, rights, EPT_LARGE for level > 0; 0: not mapped */
-	unsigned level; /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB */
+/*
+ * What L1 itself has around an address, as far as it is alike: memory at its own address with all rights,
+ * or one page that is something else.
+ */
+struct ept_extent {
+	u64 base, size; /* l1pa, bytes; multiples of a page */
+	u64 special; /* 0: memory; else the page's entry: BIT(63), address and rights */
 };
+#define EPT_SPECIAL BIT(63) /* even where a page has no address and no rights */
+
+static inline bool ept_covers(const struct ept_extent *e, u64 base, u64 size)
+{
+	return base >= e->base && base - e->base + size <= e->size;
+}
 
 struct ept02_in {
 	struct ept12_memory memory;
-	const struct caps *caps; /* as L1 is shown them */
-	/*
-	 * L1's own page at this address, at most as large as level max. Pages larger than 4 KiB are L1's
-	 * own memory at its own address with all rights. write: the page is about to be written to.
-	 */
+	struct ept12_rules rules;
+	u64 page_sizes; /* BIT(level): L0's processor has such leaves */
+	/* write: the page at this very address is about to be written to. */
 	void *context;
-	struct ept_leaf (*below)(void *context, l1pa_t address, unsigned max, bool write);
+	struct ept_extent (*around)(void *context, l1pa_t address, bool write);
 };
 
 /* What one EPT12 pointer gave. */

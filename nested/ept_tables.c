@@ -7,7 +7,7 @@ void ept_tables_init(struct ept_tables *t, u64 *base, hpa_t pa, struct ept_table
 
 static bool has_tree(u64 entry, unsigned level)
 {
-	return level > 0 && (entry & EPT_RWX) && !(entry & EPT_LARGE);
+	return level > 0 && (entry & (EPT_RWX | EPT_LARGE)) == EPT_RWX;
 }
 
 static void discard(struct ept_tables *t, u64 entry)
@@ -17,13 +17,11 @@ static void discard(struct ept_tables *t, u64 entry)
 	t->garbage = i;
 }
 
-static void clear_line(struct ept_tables *t, u64 *line, unsigned level)
+static void discard_line(struct ept_tables *t, const u64 *line)
 {
-	for (unsigned i = 0; i < EPT_LINE; i++) {
-		if (has_tree(line[i], level))
+	for (unsigned i = 0; i < EPT_LINE; i++)
+		if (has_tree(line[i], 1))
 			discard(t, line[i]);
-		line[i] = 0;
-	}
 }
 
 bool ept_tables_clear(struct ept_tables *t, u64 *table)
@@ -31,8 +29,13 @@ bool ept_tables_clear(struct ept_tables *t, u64 *table)
 	struct ept_table *info = &t->table[ept_tables_index(t, table)];
 	u64 used = info->used;
 
-	for (u64 left = used; left; left &= left - 1)
-		clear_line(t, &table[EPT_LINE * (unsigned)__builtin_ctzl(left)], info->level);
+	for (u64 left = used; left; left &= left - 1) {
+		u64 *line = &table[EPT_LINE * (unsigned)__builtin_ctzl(left)];
+		if (info->level > 0)
+			discard_line(t, line);
+		for (unsigned i = 0; i < EPT_LINE; i++)
+			line[i] = 0;
+	}
 	info->used = 0;
 	return used;
 }
@@ -66,22 +69,26 @@ bool ept_tables_set(struct ept_tables *t, u64 *table, unsigned index, u64 entry)
 	return true;
 }
 
+/* A new table in place of an entry. */
+static u64 *insert(struct ept_tables *t, u64 *table, unsigned index, unsigned level, bool *cut)
+{
+	u64 *below = ept_tables_take(t, level - 1);
+
+	if (!below)
+		return 0;
+	*cut |= table[index] != 0;
+	ept_tables_set(t, table, index, ept_tables_pa(t, below).v | EPT_RWX);
+	return below;
+}
+
 u64 *ept_tables_reach(struct ept_tables *t, u64 *root, u64 address, unsigned level, bool *cut)
 {
 	u64 *table = root;
 
-	for (unsigned l = 3; l > level; l--) {
+	for (unsigned l = 3; l > level && table; l--) {
 		unsigned index = EPT_INDEX(address, l);
 		u64 entry = table[index];
-		if (!has_tree(entry, l)) {
-			u64 *below = ept_tables_take(t, l - 1);
-			if (!below)
-				return 0;
-			*cut |= entry != 0;
-			entry = ept_tables_pa(t, below).v | EPT_RWX;
-			ept_tables_set(t, table, index, entry);
-		}
-		table = ept_tables_at(t, entry);
+		table = has_tree(entry, l) ? ept_tables_at(t, entry) : insert(t, table, index, l, cut);
 	}
 	return table;
 }

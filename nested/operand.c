@@ -12,6 +12,12 @@
 #define TYPE_EXPAND_DOWN 4u
 #define TYPE_WRITABLE 2u /* data; readable for code */
 
+unsigned operand_segment(u32 info)
+{
+	unsigned seg = INFO_SEGMENT(info);
+	return seg <= SEG_GS ? seg : SEG_DS;
+}
+
 static u64 effective_address(const struct operand_in *in)
 {
 	u64 address = in->displacement;
@@ -42,8 +48,8 @@ static bool segment_allows(const struct operand_segment *s, u64 offset, unsigned
 bool operand_address(const struct operand_in *in, unsigned size, bool write, u64 *linear,
 		     enum vector *fault)
 {
-	unsigned seg = INFO_SEGMENT(in->info);
-	const struct operand_segment *s = &in->segment[seg <= SEG_GS ? seg : SEG_DS];
+	unsigned seg = operand_segment(in->info);
+	const struct operand_segment *s = &in->segment[seg];
 	u64 address = effective_address(in);
 	bool ok;
 

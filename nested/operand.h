@@ -18,7 +18,8 @@ struct operand_in {
 	u32 info; /* VM-exit instruction information */
 	u64 displacement; /* exit qualification */
 	const u64 *gpr; /* GPR_COUNT registers, RSP in place */
-	const struct operand_segment *segment; /* ES to GS */
+	/* ES to GS. Looked at is operand_segment()'s; in 64-bit mode only the base, and that of FS and GS only. */
+	const struct operand_segment *segment;
 	bool long_mode; /* 64-bit mode: CS.L with EFER.LMA */
 	u8 linear_bits;
 };
@@ -28,6 +29,11 @@ struct operand_in {
 #define OPERAND_REGISTER(info) ((enum gpr)((info) >> 3 & 15))
 /* The second, always a register: the field of VMREAD and VMWRITE, the type of INVEPT and INVVPID. */
 #define OPERAND_REGISTER2(info) ((enum gpr)((info) >> 28 & 15))
+
+#define OPERAND_SEGMENTS (SEG_GS + 1)
+
+/* The operand's segment register: any information gives one. */
+unsigned operand_segment(u32 info);
 
 /*
  * Gives the linear address of an operand of `size` bytes that is to be read or written, or false with

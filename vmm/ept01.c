@@ -1,6 +1,7 @@
 #include "vmm/ept01.h"
 
 #include "vmm/lib.h"
+#include "vmm/watch.h"
 #include "vmx/assert.h"
 #include "vmx/ept_entry.h"
 #include "vmx/insn.h"
@@ -17,75 +18,82 @@ void ept01_init(struct machine *m)
 	m->ept01.eptp = l0_pa(m, m->ept01.root).v | EPTP_WALK_4 | MT_WB;
 }
 
-static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
+/* One thing that is not what lies at its address: the extent is it, or ends at it. */
+static void bound(struct ept_extent *e, u64 address, u64 base, u64 size, u64 entry)
 {
-	return a < b + b_size && b < a + a_size;
+	u64 end = e->base + e->size;
+
+	if (e->special || size == 0)
+		return;
+	if (address - base < size)
+		*e = (struct ept_extent){base, size, EPT_SPECIAL | entry};
+	else if (base > address)
+		e->size = (base < end ? base : end) - e->base;
+	else if (base + size > e->base)
+		*e = (struct ept_extent){base + size, end - (base + size), 0};
 }
 
-/* Pages that are not what lies at their address. */
-static bool touches_special(const struct machine *m, u64 base, u64 size)
+static struct ept_extent find_around(const struct machine *m, u64 address)
 {
-	return overlap(base, size, m->l0_base, m->l0_size) ||
-	       (m->bios.page && overlap(base, size, m->bios.page, PAGE_SIZE)) ||
-	       (m->apic_hole && overlap(base, size, m->apic_hole - 1, PAGE_SIZE));
+	struct ept_extent e = {0, BIT(52), 0};
+	u64 apic = m->apic_shown ? m->ept01.sink.v | EPT_RWX : 0;
+
+	bound(&e, address, m->apic_hole - 1, m->apic_hole ? PAGE_SIZE : 0, apic);
+	bound(&e, address, m->l0_base, m->l0_size, m->ept01.ones.v | EPT_R | EPT_X);
+	bound(&e, address, m->bios.page, m->bios.page ? PAGE_SIZE : 0, m->bios.shown.v | EPT_R | EPT_X);
+	for (const struct watch *w = m->watched.first; w; w = w->next)
+		bound(&e, address, w->page, w->on ? PAGE_SIZE : 0, w->page | EPT_R | EPT_X);
+	return e;
 }
 
-static bool in_apic(const struct machine *m, l1pa_t address)
+struct ept_extent ept01_around(struct machine *m, l1pa_t address)
 {
-	return m->apic_hole && (address.v & PAGE_MASK) == m->apic_hole - 1;
+	if (address.v - m->ept01.extent.base >= m->ept01.extent.size)
+		m->ept01.extent = find_around(m, address.v);
+	return m->ept01.extent;
+}
+
+bool ept01_read_only(struct machine *m, l1pa_t address)
+{
+	struct ept_extent e = ept01_around(m, address);
+	return (e.special & (EPT_R | EPT_W)) == EPT_R && !watch_find(m, address.v);
 }
 
 bool ept01_is_apic(const struct machine *m, l1pa_t address)
 {
-	return in_apic(m, address) && !m->apic_shown;
+	return (address.v & PAGE_MASK) == m->apic_hole - 1 && !m->apic_shown;
 }
 
-bool ept01_read_only(const struct machine *m, l1pa_t address)
+u64 ept01_page_sizes(const struct machine *m)
 {
-	return touches_special(m, address.v & PAGE_MASK, PAGE_SIZE) && !in_apic(m, address);
+	return BIT(0) | (m->hw.ept_vpid & EPT_CAP_2M ? BIT(1) : 0) |
+	       (m->hw.ept_vpid & EPT_CAP_1G ? BIT(2) : 0);
 }
 
-static bool level_supported(const struct machine *m, unsigned level)
+/* One page. What is not L1's own memory is L0's, and that is write-back. */
+static struct ept_leaf page_leaf(const struct machine *m, u64 page, u64 entry)
 {
-	return level == 0 || (level == 1 && (m->hw.ept_vpid & EPT_CAP_2M)) ||
-	       (level == 2 && (m->hw.ept_vpid & EPT_CAP_1G));
-}
+	int type = (entry & EPT_ADDRESS) == page ? mtrr_type(&m->mtrr, page, PAGE_SIZE) : MT_WB;
 
-static struct ept_leaf untyped_page(const struct machine *m, u64 page)
-{
-	if (in_apic(m, (l1pa_t){page}))
-		return (struct ept_leaf){m->apic_shown ? m->ept01.sink.v | EPT_RWX : 0, 0};
-	if (m->bios.page && page == m->bios.page)
-		return (struct ept_leaf){m->bios.shown.v | EPT_R | EPT_X, 0};
-	if (l0_owns(m, page))
-		return (struct ept_leaf){m->ept01.ones.v | EPT_R | EPT_X, 0};
-	return (struct ept_leaf){page | EPT_RWX, 0};
-}
-
-struct ept_leaf ept01_untyped(const struct machine *m, l1pa_t address, unsigned max)
-{
-	for (unsigned level = max; level > 0; level--) {
-		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
-		if (level_supported(m, level) && !touches_special(m, base, size))
-			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX, level};
-	}
-	return untyped_page(m, address.v & PAGE_MASK);
+	if (!(entry & EPT_RWX))
+		return (struct ept_leaf){0, 0};
+	return (struct ept_leaf){entry | (u64)(type < 0 ? MT_UC : type) << EPT_MT_SHIFT, 0};
 }
 
 struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max)
 {
-	for (unsigned level = max;; level--) {
-		struct ept_leaf leaf = ept01_untyped(m, address, level);
-		u64 size = EPT_SIZE(leaf.level), base = address.v & ~(size - 1);
-		bool special = leaf.level == 0 && touches_special(m, base, size);
-		int type = special ? MT_WB : mtrr_type(&m->mtrr, base, size);
-		level = leaf.level;
-		if (type < 0 && level == 0)
-			type = MT_UC;
-		leaf.entry |= (u64)type << EPT_MT_SHIFT;
-		if (type >= 0)
-			return leaf;
+	struct ept_extent e = find_around(m, address.v);
+
+	u64 page = address.v & PAGE_MASK;
+
+	for (unsigned level = e.special ? 0 : max; level > 0; level--) {
+		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
+		int type = mtrr_type(&m->mtrr, base, size);
+		if ((ept01_page_sizes(m) >> level & 1) && type >= 0 && ept_covers(&e, base, size))
+			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX | (u64)type << EPT_MT_SHIFT,
+						 level};
 	}
+	return page_leaf(m, page, e.special ? e.special & ~EPT_SPECIAL : page | EPT_RWX);
 }
 
 void ept_invalidate(const struct machine *m, u64 eptp)
@@ -130,27 +138,8 @@ void ept01_drop(struct machine *m)
 {
 	ASSERT(m->ept01.root, "EPT01 is not there yet");
 	ept_free_below(m, m->ept01.root, 3);
+	m->ept01.extent.size = 0;
 	ept_invalidate(m, m->ept01.eptp);
-}
-
-void ept01_fill(struct machine *m, l1pa_t address)
-{
-	struct ept_leaf leaf = ept01_leaf(m, address, 2);
-	unsigned at;
-	u64 *entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
-
-	if (!entry) {
-		ept01_drop(m);
-		entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
-		ASSERT(entry, "no page for EPT01");
-	}
-	/* Tables below may be there from a split: then only a smaller leaf will do. */
-	while (at > 0 && (*entry & EPT_RWX) && !(*entry & EPT_LARGE)) {
-		leaf = ept01_leaf(m, address, at - 1);
-		entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
-		ASSERT(entry, "no page for EPT01 at %#lx", address.v);
-	}
-	*entry = leaf.entry;
 }
 
 /* One large leaf becomes 512 of the next size. */
@@ -183,5 +172,25 @@ u64 *ept01_split(struct machine *m, l1pa_t address)
 		if (!(*entry & EPT_RWX))
 			*entry = ept01_leaf(m, address, 0).entry;
 		return entry;
+	}
+}
+
+/* Tables may be there from a split: then only a smaller leaf will do; or a larger one is in the way. */
+bool ept01_fill(struct machine *m, l1pa_t address)
+{
+	for (unsigned at = 2;; at--) {
+		struct ept_leaf leaf = ept01_leaf(m, address, at);
+		u64 *entry = ept_entry(m, m->ept01.root, address.v, leaf.level, &at);
+		if (entry && at > leaf.level) {
+			entry = ept01_split(m, address);
+			leaf = ept01_leaf(m, address, 0);
+			at = 0;
+		}
+		if (!entry)
+			return false;
+		if (at == 0 || !(*entry & EPT_RWX) || (*entry & EPT_LARGE)) {
+			*entry = leaf.entry;
+			return true;
+		}
 	}
 }

@@ -8,6 +8,11 @@
 #include "nested/ept02.h"
 #include "vmm/machine.h"
 
+struct ept_leaf {
+	u64 entry; /* 0: not mapped */
+	unsigned level; /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB */
+};
+
 void ept01_init(struct machine *m);
 
 /*
@@ -17,19 +22,22 @@ void ept01_init(struct machine *m);
 struct ept_leaf ept01_leaf(const struct machine *m, l1pa_t address, unsigned max);
 
 /*
- * The same without a memory type, and so without regard to the MTRRs: what EPT02 is made from, which has
- * EPT12's types. SDM: "Memory Type Used for Translated Guest-Physical Addresses".
+ * What L1 has around an address, without memory types and so without regard to the MTRRs: what EPT02 is
+ * made from, which has EPT12's types. SDM: "Memory Type Used for Translated Guest-Physical Addresses".
  */
-struct ept_leaf ept01_untyped(const struct machine *m, l1pa_t address, unsigned max);
+struct ept_extent ept01_around(struct machine *m, l1pa_t address);
+
+/* BIT(level): the processor has such leaves. */
+u64 ept01_page_sizes(const struct machine *m);
 
 /* L1 may not write there: where L0 lives, and the BIOS page that L0 shows in its own version. */
-bool ept01_read_only(const struct machine *m, l1pa_t address);
+bool ept01_read_only(struct machine *m, l1pa_t address);
 
 /* The page of L1's xAPIC: not mapped, each access is emulated (apic_access). */
 bool ept01_is_apic(const struct machine *m, l1pa_t address);
 
-/* Maps what an EPT violation of L1 missed. */
-void ept01_fill(struct machine *m, l1pa_t address);
+/* Maps what an EPT violation of L1 missed. False: no page left for tables. */
+bool ept01_fill(struct machine *m, l1pa_t address);
 
 /* The 4 KiB leaf of this address, large pages split as needed. 0: no page left for tables. */
 u64 *ept01_split(struct machine *m, l1pa_t address);

@@ -4,23 +4,21 @@
 #include "vmm/ept01.h"
 #include "vmm/l1mem.h"
 #include "vmm/step.h"
+#include "vmm/watch.h"
 #include "vmx/assert.h"
 
-static const u64 *l1_table(const void *context, l1pa_t page)
-{
-	return l1mem_page(context, page);
-}
-
-static void write_entry(const void *context, l1pa_t address, u64 value)
+static void write_entry(void *context, l1pa_t address, u64 value)
 {
 	l1mem_write(context, address, &value, sizeof(value));
 }
 
-static struct ept_leaf below(void *context, l1pa_t address, unsigned max, bool write)
+static struct ept_extent around(void *context, l1pa_t address, bool write)
 {
 	struct vcpu *v = context;
-	(void)write;
-	return ept01_untyped(v->machine, address, max);
+
+	if (write)
+		watch_written(v->machine, address, 1);
+	return ept01_around(v->machine, address);
 }
 
 void ept02_init(struct vcpu *v)
@@ -30,6 +28,18 @@ void ept02_init(struct vcpu *v)
 	u32 count = page_available(m) / 2;
 	unsigned info = (unsigned)((count * sizeof(struct ept_table) + PAGE_SIZE - 1) / PAGE_SIZE);
 
+	e->in = (struct ept02_in){
+		.memory = {.base = (const u8 *)DIRECT_BASE,
+			   .end = m->direct_end,
+			   .hole_base = m->l0_base,
+			   .hole_size = m->l0_size,
+			   .context = m,
+			   .write = write_entry},
+		.page_sizes = ept01_page_sizes(m),
+		.context = v,
+		.around = around,
+	};
+	ept12_rules_init(&e->in.rules, &m->l1);
 	ASSERT(count > 2 * EPT02_SLOTS, "%u pages are too few for EPT02", count);
 	struct ept_table *table = page_alloc_run(m, info);
 	u64 *base = page_alloc_run(m, count);
@@ -77,19 +87,14 @@ void ept02_drop_all(struct vcpu *v)
 		drop(v, &v->ept02.slot[i].root);
 }
 
-/* All start anew. The leaves that a step has changed are gone with their tables. */
-static void start_anew(struct vcpu *v)
-{
-	step_forget(v);
-	ept02_drop_all(v);
-}
-
+/* All start anew. The leaves that a step has opened are gone with their tables. */
 static void reclaim(struct vcpu *v)
 {
 	if (!v->ept02.reclaimed)
 		log_line("EPT02 has used up its %u tables, and starts anew", v->ept02.tables.count);
 	v->ept02.reclaimed = true;
-	start_anew(v);
+	step_forget(v);
+	ept02_drop_all(v);
 }
 
 static u64 *take_root(struct vcpu *v)
@@ -152,23 +157,22 @@ u64 ept02_pointer(struct vcpu *v, u64 eptp12)
 
 /* --- filling --- */
 
-/* A step's leaves do not outlive a tree that is cut off. */
+/* What the step of the instruction has opened so far does not outlive a tree that is cut off. */
 static struct ept02_filled fill(struct vcpu *v, l2pa_t address, u64 access)
 {
-	const struct ept02_in in = {{v->machine, l1_table, write_entry}, &v->machine->l1, v, below};
 	struct ept02 *e = &v->ept02;
-	struct ept02_filled f = ept02_fill(&e->tables, &e->now->root, &in, address, access);
-	bool mapped = f.walk.kind == EPT12_MAPPED;
+	e->in.memory.absent = v->machine->apic_hole - 1;
+	struct ept02_filled f = ept02_fill(&e->tables, &e->now->root, &e->in, address, access);
 
-	if (!mapped || (f.leaf && !f.cut))
-		return f;
-	if (f.leaf && !v->step.active) {
-		ept_invalidate(v->machine, pointer02(v, &e->now->root));
-		return f;
+	if (f.walk.kind == EPT12_MAPPED && !f.leaf) {
+		reclaim(v);
+		f = ept02_fill(&e->tables, &e->now->root, &e->in, address, access);
+		ASSERT(f.leaf, "no table for EPT02");
 	}
-	f.leaf ? start_anew(v) : reclaim(v);
-	f = ept02_fill(&e->tables, &e->now->root, &in, address, access);
-	ASSERT(f.leaf, "no table for EPT02");
+	if (f.cut) {
+		step_forget(v);
+		ept_invalidate(v->machine, pointer02(v, &e->now->root));
+	}
 	return f;
 }
 
@@ -187,14 +191,14 @@ struct ept12_result ept02_violation(struct vcpu *v, u64 eptp12)
 
 bool ept02_translate(const struct vcpu *v, u64 address, l1pa_t *at)
 {
-	struct ept12_memory memory = {v->machine, l1_table, write_entry};
 	const struct vmcs12 *v12 = v->nested.v12;
-
 	*at = (l1pa_t){address};
 	if (!v->nested.in_l2 || !v12_proc2(v12, PROC2_ENABLE_EPT))
 		return true;
+	struct ept12_memory memory = v->ept02.in.memory;
+	memory.absent = v->machine->apic_hole - 1;
 	struct ept12_result r =
-		ept12_walk(&memory, &v->machine->l1, v12->ept_pointer, (l2pa_t){address}, EPT_R);
+		ept12_walk(&memory, &v->ept02.in.rules, v12->ept_pointer, (l2pa_t){address}, EPT_R);
 	*at = r.address;
 	return r.kind == EPT12_MAPPED;
 }

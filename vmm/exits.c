@@ -14,6 +14,7 @@
 #include "vmm/msr.h"
 #include "vmm/step.h"
 #include "vmm/vmx_insn.h"
+#include "vmm/watch.h"
 #include "vmx/assert.h"
 #include "vmx/count.h"
 #include "vmx/cpu.h"
@@ -260,23 +261,36 @@ void l0_entry_failed(struct vcpu *v)
 	      v->exit.reason, v->exit.qualification);
 }
 
+/* Maps what was missed. False: no page is left for tables. */
+static bool map_missed(struct vcpu *v, l1pa_t address, bool write)
+{
+	struct machine *m = v->machine;
+
+	if (write)
+		watch_written(m, address, 1);
+	if (!write || !ept01_read_only(m, address))
+		return ept01_fill(m, address);
+	u64 *leaf = ept01_split(m, address);
+	if (leaf)
+		step_write(v, leaf);
+	return leaf;
+}
+
 void l0_ept_violation(struct vcpu *v)
 {
 	l1pa_t address = {v->exit.gpa};
+	bool write = v->exit.qualification & EPTV_WRITE;
 
 	if (ept01_is_apic(v->machine, address)) {
 		apic_access(v, address);
 		return;
 	}
-	if (ept01_read_only(v->machine, address) && (v->exit.qualification & EPTV_WRITE)) {
-		u64 *leaf = ept01_split(v->machine, address);
-		ASSERT(leaf, "no page for EPT01");
-		if (*leaf & EPT_RWX) {
-			step_write(v, leaf);
-			return;
-		}
-	}
-	ept01_fill(v->machine, address);
+	if (map_missed(v, address, write))
+		return;
+	step_forget(v);
+	ept01_drop(v->machine);
+	if (!map_missed(v, address, write))
+		PANIC("no page for EPT01");
 }
 
 void l0_ept_misconfig(struct vcpu *v)

@@ -1,6 +1,7 @@
 #include "vmm/l1mem.h"
 
 #include "vmm/lib.h"
+#include "vmm/watch.h"
 
 /* How much of [address, address + size) lies on one page that L1 has or has not. */
 static size_t piece(u64 address, size_t size)
@@ -35,8 +36,9 @@ void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size)
 	}
 }
 
-void l1mem_write(const struct machine *m, l1pa_t address, const void *from, size_t size)
+void l1mem_write(struct machine *m, l1pa_t address, const void *from, size_t size)
 {
+	watch_written(m, address, size);
 	for (size_t done = 0; done < size;) {
 		size_t n = piece(address.v + done, size - done);
 		u8 *to = reach(m, address.v + done);
@@ -49,6 +51,9 @@ void l1mem_write(const struct machine *m, l1pa_t address, const void *from, size
 u64 l1mem_read64(const struct machine *m, l1pa_t address)
 {
 	u64 value;
+	const u64 *from = address.v % sizeof(value) ? 0 : (const u64 *)reach(m, address.v);
+	if (from)
+		return *from;
 	l1mem_read(m, address, &value, sizeof(value));
 	return value;
 }

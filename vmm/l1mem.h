@@ -11,7 +11,7 @@
 #include "vmx/types.h"
 
 void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size);
-void l1mem_write(const struct machine *m, l1pa_t address, const void *from, size_t size);
+void l1mem_write(struct machine *m, l1pa_t address, const void *from, size_t size);
 u64 l1mem_read64(const struct machine *m, l1pa_t address);
 u32 l1mem_read32(const struct machine *m, l1pa_t address);
 

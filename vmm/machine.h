@@ -6,6 +6,7 @@
 
 #include "boot/boot_info.h"
 #include "nested/check.h"
+#include "nested/ept02.h"
 #include "vmm/layout.h"
 #include "vmm/mtrr.h"
 #include "vmx/caps.h"
@@ -23,6 +24,7 @@ struct ept01 {
 	u64 eptp;
 	hpa_t ones; /* a page of all ones: what L1 sees where L0 lives */
 	hpa_t sink; /* where a write there goes while one instruction runs */
+	struct ept_extent extent; /* the last that was asked for; size 0: none */
 };
 
 /* What L1 sees of the BIOS ROM in one page (vmm/bios.h). */
@@ -31,6 +33,19 @@ struct bios_hook {
 	hpa_t shown;
 	u64 linear; /* of the VMCALL */
 	u32 old_vector; /* segment:offset */
+};
+
+/* A page of L1's that L0 has to know about when it is written to. vmm/watch.h */
+struct watch {
+	u64 page; /* l1pa */
+	bool on;
+	u64 uses, starts;
+	struct watch *next;
+};
+
+struct watched {
+	struct watch *first; /* all that ever were on */
+	u64 base, size; /* l1pa, bytes: those that are on are in here */
 };
 
 struct machine {
@@ -48,6 +63,7 @@ struct machine {
 	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
 	u64 feature_control; /* L1's IA32_FEATURE_CONTROL */
 	struct bios_hook bios;
+	struct watched watched;
 	hpa_t msr_bitmap; /* L0's own intercepts */
 	u64 apic_hole; /* l1pa of the xAPIC's page, plus 1; 0: there is none */
 	bool apic_shown; /* that page is mapped, for an L2 that has it as its APIC-access page */

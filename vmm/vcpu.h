@@ -101,6 +101,7 @@ struct ept02_slot {
 };
 
 struct ept02 {
+	struct ept02_in in;
 	struct ept_tables tables;
 	struct ept02_slot slot[EPT02_SLOTS], *bucket[EPT02_BUCKETS];
 	unsigned used, victim; /* slots in use; the next to be taken over once all are */
@@ -118,6 +119,14 @@ struct apic {
 	int extint; /* the vector of an ExtINT that is acknowledged already; -1: none */
 	bool extint_waits; /* one that is not, as far as the last exit told */
 	bool told_others; /* L1 knows from the log that its IPIs to other processors go nowhere */
+};
+
+/* MSR bitmaps for L2, each for one page of L1's. vmm/bitmap02.c */
+#define BITMAP02_SLOTS 32
+struct bitmap02 {
+	struct watch watch;
+	u64 *merged; /* one page */
+	u64 virtual_reads, virtual_writes; /* the x2APIC MSRs that are L2's own, when it was merged */
 };
 
 struct vcpu {
@@ -144,7 +153,7 @@ struct vcpu {
 	struct field_set image_fields, copied_fields,
 		host_fields; /* of vmcs02_image, and vmcs12's host state */
 	struct ept02 ept02;
-	u64 *msr_bitmap02; /* L1's bitmap for L2, and L0's intercepts: one page */
+	struct bitmap02 bitmap02[BITMAP02_SLOTS], *bitmap02_now; /* the one that vmcs02 has */
 	u16 vpid02; /* VPID in vmcs02 */
 	u16 last_vpid12; /* whose translations VPID02 holds */
 };

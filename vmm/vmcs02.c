@@ -2,6 +2,7 @@
 
 #include "nested/exit.h"
 #include "vmm/apic.h"
+#include "vmm/bitmap02.h"
 #include "vmm/ept01.h"
 #include "vmm/ept02.h"
 #include "vmm/event.h"
@@ -20,7 +21,6 @@ void vmcs02_init(struct vcpu *v)
 {
 	struct machine *m = v->machine;
 
-	v->msr_bitmap02 = page_alloc_must(m);
 	for (unsigned i = 0; i < FI_COUNT; i++) {
 		if (field_info[i].group == HOST)
 			field_set_add(&v->host_fields, i);
@@ -38,33 +38,10 @@ void vmcs02_init(struct vcpu *v)
 	field_set_add(&v->efer_fields, FI_ENTRY_CONTROLS);
 	vcpu_write(v, VMCS_VPID, VPID02);
 	v->vpid02 = VPID02;
-	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(m, v->msr_bitmap02).v);
+	bitmap02_init(v);
 }
 
 /* --- what L1 named by an address --- */
-
-/* Where MSRs 800H to 83FH are in an MSR bitmap of 64-bit words, for reads and for writes. */
-enum { X2APIC_READ = MSR_X2APIC_FIRST / 64, X2APIC_WRITE = X2APIC_READ + 2048 / 8 };
-
-/* L1's bitmap and what L0 itself must see; the MSRs of an APIC of L2's own are not L0's. */
-static void merge_msr_bitmap(struct vcpu *v)
-{
-	const struct machine *m = v->machine;
-	const struct vmcs12 *v12 = v->nested.v12;
-	const u64 *l1, *l0 = l0_va(m, m->msr_bitmap);
-
-	if (!(v12->proc_controls & PROC_USE_MSR_BITMAPS))
-		return;
-	l1 = l1mem_page(m, (l1pa_t){v12->msr_bitmap});
-	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
-		v->msr_bitmap02[i] = l1 ? l1[i] | l0[i] : ~0ul;
-	if (!l1 || !v12_proc2(v12, PROC2_VIRTUALIZE_X2APIC_MODE))
-		return;
-	v->msr_bitmap02[X2APIC_READ] = l1[X2APIC_READ] |
-				       (l0[X2APIC_READ] & ~merge_x2apic_virtual(v12, false));
-	v->msr_bitmap02[X2APIC_WRITE] = l1[X2APIC_WRITE] |
-					(l0[X2APIC_WRITE] & ~merge_x2apic_virtual(v12, true));
-}
 
 /* Addresses that L1 chose, as hardware may use them. */
 static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
@@ -202,9 +179,9 @@ void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	merge_vmcs02(&v->vmcs02_image, &in);
 	translate_addresses(v, &v->vmcs02_image);
 	clear_sink(v);
-	merge_msr_bitmap(v);
 	sort_fields(v);
 	switch_over(v);
+	bitmap02_update(v);
 	write_fields(v, v->image_fields, v->vmcs02_image.f);
 	set_ept_pointer(v);
 	set_vpid(v);
@@ -252,12 +229,13 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 		merge_reloaded(&v->vmcs02_image, &in);
 	}
 	clear_sink(v);
-	merge_msr_bitmap(v);
 	switch_over(v);
+	bitmap02_update(v);
 	write_fields(v, copied, v->nested.v12->f);
 	write_list(v, &v->reload, v->vmcs02_image.f);
 	if (pae)
 		write_pdptes(v, pdpte);
+	map_access_page(v);
 	vmcs02_flush_without_vpid(v);
 	memset(&s->dirty, 0, sizeof(s->dirty));
 }

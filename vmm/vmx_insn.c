@@ -31,24 +31,33 @@ static bool long_mode(const struct vcpu *v)
 	return (vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA) && (vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L);
 }
 
+/* What the operand's address is made with: in 64-bit mode only FS and GS matter, and of them the base. */
+static void read_segment(const struct vcpu *v, unsigned i, bool long64, struct operand_segment *s)
+{
+	if (!long64 || i >= SEG_FS)
+		s->base = vcpu_read(v, VMCS_GUEST_ES_BASE + 2 * i);
+	if (!long64) {
+		s->limit = (u32)vcpu_read(v, VMCS_GUEST_ES_LIMIT + 2 * i);
+		s->ar = (u32)vcpu_read(v, VMCS_GUEST_ES_AR + 2 * i);
+	}
+}
+
 /* The linear address of the memory operand, or false with the fault raised. */
 static bool find_operand(struct vcpu *v, unsigned size, bool write, u64 *linear)
 {
-	struct operand_segment segment[6];
+	bool long64 = long_mode(v);
+	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
+	struct operand_segment segment[OPERAND_SEGMENTS];
 	enum vector vector;
 
 	v->gpr[RSP] = vcpu_read(v, VMCS_GUEST_RSP);
-	for (unsigned i = 0; i < 6; i++) {
-		segment[i].base = vcpu_read(v, VMCS_GUEST_ES_BASE + 2 * i);
-		segment[i].limit = (u32)vcpu_read(v, VMCS_GUEST_ES_LIMIT + 2 * i);
-		segment[i].ar = (u32)vcpu_read(v, VMCS_GUEST_ES_AR + 2 * i);
-	}
+	read_segment(v, operand_segment(info), long64, &segment[operand_segment(info)]);
 	struct operand_in in = {
-		.info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO),
+		.info = info,
 		.displacement = v->exit.qualification,
 		.gpr = v->gpr,
 		.segment = segment,
-		.long_mode = long_mode(v),
+		.long_mode = long64,
 		.linear_bits = v->machine->hw.linear_bits,
 	};
 	if (operand_address(&in, size, write, linear, &vector))

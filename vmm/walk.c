@@ -21,8 +21,8 @@ struct entry {
 
 static struct entry read_entry(const struct vcpu *v, u64 table, u64 index, bool wide)
 {
-	struct entry e = {.wide = wide};
-	if (!ept02_translate(v, table + index * (wide ? 8 : 4), &e.at))
+	struct entry e = {.at.v = table + index * (wide ? 8 : 4), .wide = wide};
+	if (v->nested.in_l2 && !ept02_translate(v, e.at.v, &e.at))
 		return e;
 	e.value = wide ? l1mem_read64(v->machine, e.at) : l1mem_read32(v->machine, e.at);
 	return e;
@@ -30,29 +30,35 @@ static struct entry read_entry(const struct vcpu *v, u64 table, u64 index, bool 
 
 static void set_bits(const struct vcpu *v, struct entry *e, u64 bits)
 {
-	if ((e->value & bits) == bits)
-		return;
 	e->value |= bits;
 	l1mem_write(v->machine, e->at, &e->value, e->wide ? 8 : 4);
 }
 
-static u64 reserved_bits(const struct vcpu *v, const struct walk *w, bool wide, unsigned level, bool leaf)
+/* Reserved at every level. */
+static u64 reserved_always(const struct vcpu *v, const struct walk *w, bool wide)
 {
-	u64 reserved = wide ? BITS(51, v->machine->hw.maxphyaddr) & ~0ul : 0;
+	u64 reserved = 0;
 
-	if (wide && v->machine->hw.maxphyaddr >= 52)
-		reserved = 0;
-	if (wide && !(w->efer & EFER_NXE))
+	if (!wide)
+		return 0;
+	if (v->machine->hw.maxphyaddr < 52)
+		reserved |= BITS(51, v->machine->hw.maxphyaddr);
+	if (!(w->efer & EFER_NXE))
 		reserved |= PTE_NX;
-	if (wide && !(w->efer & EFER_LMA))
+	if (!(w->efer & EFER_LMA))
 		reserved |= BITS(62, 52);
-	if (leaf && level == 1)
-		reserved |= wide ? BITS(20, 13) : BIT(21); /* 4 MiB pages: PSE-36 up to 40 bits */
-	if (leaf && level == 2)
-		reserved |= BITS(29, 13);
-	if (level >= 3)
-		reserved |= PTE_PS;
 	return reserved;
+}
+
+static u64 reserved_at(bool wide, unsigned level, bool leaf)
+{
+	if (level >= 3)
+		return PTE_PS;
+	if (!leaf || level == 0)
+		return 0;
+	if (level == 2)
+		return BITS(29, 13);
+	return wide ? BITS(20, 13) : BIT(21); /* 4 MiB pages: PSE-36 up to 40 bits */
 }
 
 /*
@@ -67,7 +73,7 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 	struct entry path[5];
 	unsigned depth = 0;
 	u64 table = wide ? w->cr3 & BITS(51, 12) : w->cr3 & 0xfffff000;
-	u64 rights = PTE_W | PTE_U;
+	u64 rights = PTE_W | PTE_U, reserved = reserved_always(v, w, wide);
 
 	*error = w->write ? PFEC_W : 0;
 	if (wide && !lma) {
@@ -83,7 +89,7 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 		bool leaf = level == 0 || (can_be_large && (e.value & PTE_PS));
 		if (!(e.value & PTE_P))
 			return false;
-		if (e.value & reserved_bits(v, w, wide, (unsigned)level, leaf)) {
+		if (e.value & (reserved | reserved_at(wide, (unsigned)level, leaf))) {
 			*error |= PFEC_P | PFEC_RSVD;
 			return false;
 		}
@@ -105,8 +111,11 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 		*error |= PFEC_P;
 		return false;
 	}
-	for (unsigned i = 0; i < depth; i++)
-		set_bits(v, &path[i], i + 1 == depth && w->write ? PTE_A | PTE_D : PTE_A);
+	for (unsigned i = 0; i < depth; i++) {
+		u64 used = i + 1 == depth && w->write ? PTE_A | PTE_D : PTE_A;
+		if (used & ~path[i].value)
+			set_bits(v, &path[i], used);
+	}
 	return true;
 }
 

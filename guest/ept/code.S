@@ -17,4 +17,19 @@ l2_access:
 3:	vmcall
 	jmp l2_access
 
+/* Reads, then writes SIL, at RDI unless that is 0, exits unless R8 is 0, and reads the MSR in ECX. */
+	.globl l2_msr
+	.balign 16
+l2_msr:
+	test %rdi, %rdi
+	jz 1f
+	mov (%rdi), %dl
+	mov %sil, (%rdi)
+1:	test %r8, %r8
+	jz 2f
+	vmcall
+2:	rdmsr
+	vmcall
+	jmp l2_msr
+
 	.section .note.GNU-stack, "", @progbits

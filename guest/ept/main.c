@@ -25,5 +25,6 @@ void guest_main(void)
 	test_changes();
 	test_pointers();
 	test_many();
+	test_bitmaps();
 	check_total();
 }

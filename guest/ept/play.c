@@ -92,14 +92,40 @@ void play_create_beside(struct play *p, const struct play *other)
 	p->eptp = (u64)p->pml4 | (other->eptp & ~ENTRY_ADDRESS);
 }
 
-void play_launch(const struct play *p)
+static void launch(u64 eptp)
 {
 	l2 = (struct l2){.region = l2.region ? l2.region : vmcs_alloc()};
 	vmcs_load(l2.region);
 	vmcs_set_host();
-	l2_set_controls(LONG_64, p->eptp);
-	l2_set_registers(LONG_64, read_cr3(), true);
+	l2_set_controls(LONG_64, eptp);
+	l2_set_registers(LONG_64, read_cr3(), eptp);
 	vmcs_set(VMCS_GUEST_RSP, (u64)stack + sizeof(stack));
+}
+
+void play_launch(const struct play *p)
+{
+	launch(p->eptp);
+}
+
+void play_launch_without(void)
+{
+	launch(0);
+}
+
+const struct vm_exit *play_run(const char *code, u64 rcx, u64 rdi, u64 rsi, u64 r8)
+{
+	l2.gpr[RCX] = rcx;
+	l2.gpr[RDI] = rdi;
+	l2.gpr[RSI] = rsi;
+	l2.gpr[R8] = r8;
+	vmcs_set(VMCS_GUEST_RIP, (u64)code);
+	return vm_enter(&l2);
+}
+
+const struct vm_exit *play_resume(void)
+{
+	vm_skip_instruction(&l2);
+	return vm_enter(&l2);
 }
 
 void play_switch(const struct play *p)

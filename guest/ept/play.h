@@ -35,8 +35,9 @@ void play_create(struct play *p);
 /* The same tables below another root and PDPT. */
 void play_create_beside(struct play *p, const struct play *other);
 
-/* A new L2 under this EPT12, its VMCS current; and the same L2 under another. */
+/* A new L2 under this EPT12, its VMCS current ; and the same L2 under another. */
 void play_launch(const struct play *p);
+void play_launch_without(void); /* no EPT */
 void play_switch(const struct play *p);
 
 /*
@@ -45,6 +46,10 @@ void play_switch(const struct play *p);
  */
 const struct vm_exit *play_access(enum access access, u64 address);
 extern u64 play_seen, play_written;
+
+/* L2 runs other code, with these in its registers. */
+const struct vm_exit *play_run(const char *code, u64 rcx, u64 rdi, u64 rsi, u64 r8);
+const struct vm_exit *play_resume(void); /* behind the exit */
 
 /* A series of the same with the exit that is expected. */
 struct series;
@@ -56,7 +61,7 @@ void play_misconfigured(struct series *s, const char *item, enum access access, 
 void play_invept(const struct play *p); /* single-context */
 void play_invept_all(void);
 
-/* 0 where there is no EPT. */
+/* Whether there is EPT, with these capabilities. */
 bool play_has(u64 ept_caps);
 
 /* Pages of L1 for L2 to play with: each begins with a RET and holds a value of its own. */

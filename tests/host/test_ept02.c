@@ -28,68 +28,62 @@
 #define HOLE (SPECIAL + PAGE_SIZE) /* and this one, which it has not */
 
 struct world {
-	struct caps caps;
 	u64 memory[PAGE_COUNT][512];
 	u64 arena[TABLES][512];
 	struct ept_table info[TABLES];
 	struct ept_tables tables;
 	struct ept02_root root;
 	struct ept02_in in;
-	unsigned largest; /* level of L1's pages */
 	unsigned writes, asked, asked_to_write;
 };
 
 static struct world w;
 
-static const u64 *table12(const void *context, l1pa_t page)
+static void write12(void *context, l1pa_t address, u64 value)
 {
-	u64 i = (page.v - L1_TABLES) / PAGE_SIZE;
-
-	EXPECT(context == &w && page.v % PAGE_SIZE == 0);
-	return page.v >= L1_TABLES && i < PAGE_COUNT ? w.memory[i] : 0;
-}
-
-static void write12(const void *context, l1pa_t address, u64 value)
-{
-	u64 *table = (u64 *)table12(context, (l1pa_t){address.v & PAGE_MASK});
+	u64 offset = address.v - L1_TABLES;
 
 	w.writes++;
-	EXPECT(table && address.v % 8 == 0);
-	if (table)
-		table[address.v % PAGE_SIZE / 8] = value;
+	EXPECT(context == &w && address.v % 8 == 0 && offset < sizeof(w.memory));
+	if (offset < sizeof(w.memory))
+		w.memory[offset / PAGE_SIZE][offset % PAGE_SIZE / 8] = value;
 }
 
-static bool holds(u64 base, u64 size, u64 page)
+static struct ept_extent around(void *context, l1pa_t address, bool write)
 {
-	return page - base < size;
-}
+	u64 page = address.v & PAGE_MASK;
 
-static struct ept_leaf below(void *context, l1pa_t address, unsigned max, bool write)
-{
 	EXPECT(context == &w);
 	w.asked++;
 	w.asked_to_write += write;
-	for (unsigned level = max < w.largest ? max : w.largest; level > 0; level--) {
-		u64 size = EPT_SIZE(level), base = address.v & ~(size - 1);
-		if (!holds(base, size, SPECIAL) && !holds(base, size, HOLE))
-			return (struct ept_leaf){base | EPT_LARGE | EPT_RWX, level};
-	}
-	if ((address.v & PAGE_MASK) == SPECIAL)
-		return (struct ept_leaf){SPECIAL_HPA | EPT_R | EPT_X, 0};
-	if ((address.v & PAGE_MASK) == HOLE)
-		return (struct ept_leaf){0, 0};
-	return (struct ept_leaf){(address.v & PAGE_MASK) | EPT_RWX, 0};
+	if (page == SPECIAL)
+		return (struct ept_extent){page, PAGE_SIZE, EPT_SPECIAL | SPECIAL_HPA | EPT_R | EPT_X};
+	if (page == HOLE)
+		return (struct ept_extent){page, PAGE_SIZE, EPT_SPECIAL};
+	if (page < SPECIAL)
+		return (struct ept_extent){0, SPECIAL, 0};
+	return (struct ept_extent){HOLE + PAGE_SIZE, BIT(52) - HOLE - PAGE_SIZE, 0};
 }
 
 static void start(u64 flags, u32 tables)
 {
-	struct caps hw;
+	struct caps hw, l1;
 
 	memset(&w, 0, sizeof(w));
 	machine_all(&hw);
-	caps_l1(&w.caps, &hw);
-	w.largest = 2;
-	w.in = (struct ept02_in){{&w, table12, write12}, &w.caps, &w, below};
+	caps_l1(&l1, &hw);
+	w.in = (struct ept02_in){
+		.memory = {.base = (const u8 *)w.memory - L1_TABLES,
+			   .end = L1_TABLES + sizeof(w.memory),
+			   .hole_size = L1_TABLES,
+			   .absent = ~0ul,
+			   .context = &w,
+			   .write = write12},
+		.page_sizes = BIT(0) | BIT(1) | BIT(2),
+		.context = &w,
+		.around = around,
+	};
+	ept12_rules_init(&w.in.rules, &l1);
 	ept_tables_init(&w.tables, w.arena[0], (hpa_t){TABLES_HPA}, w.info, tables);
 	w.root = (struct ept02_root){.eptp12 = ROOT12 | EPTP_WALK_4 | MT_WB | flags,
 				     .table = ept_tables_take(&w.tables, 3)};
@@ -157,7 +151,7 @@ TEST(ept02_page_sizes)
 	for (unsigned leaf12 = 0; leaf12 <= 2; leaf12++)
 		for (unsigned largest = 0; largest <= 2; largest++) {
 			start(0, TABLES);
-			w.largest = largest;
+			w.in.page_sizes = BITS(largest, 0);
 			*entry12(2, 0) = TABLE12(1, 0) | EPT_RWX;
 			*entry12(1, 2) = TABLE12(0, 0) | EPT_RWX;
 			u64 *e = leaf12 == 2 ? entry12(2, 0) :
@@ -496,14 +490,15 @@ static void expect_allowed(u64 address)
 	if (!rights)
 		return;
 	struct ept12_result r =
-		ept12_walk(&w.in.memory, &w.caps, w.root.eptp12, (l2pa_t){address}, rights);
-	struct ept_leaf l1 = below(&w, r.address, 0, false);
+		ept12_walk(&w.in.memory, &w.in.rules, w.root.eptp12, (l2pa_t){address}, rights);
+	u64 special = around(&w, r.address, false).special;
+	u64 l1 = special ? special : (r.address.v & PAGE_MASK) | EPT_RWX;
 	EXPECT_EQ(r.kind, EPT12_MAPPED);
-	EXPECT_EQ(rights & ~l1.entry, 0);
+	EXPECT_EQ(rights & ~l1, 0);
 	page = (entry & EPT_ADDRESS & ~(EPT_SIZE(level) - 1)) |
 	       (address & (EPT_SIZE(level) - 1) & PAGE_MASK);
-	EXPECT_EQ(page, l1.entry & EPT_ADDRESS);
-	EXPECT_EQ(entry & (EPT_MT | EPT_IPAT), r.attributes);
+	EXPECT_EQ(page, l1 & EPT_ADDRESS);
+	EXPECT_EQ(entry & (EPT_MT | EPT_IPAT), r.leaf & (EPT_MT | EPT_IPAT));
 	EXPECT_EQ(entry & (EPT_A | EPT_D), 0);
 }
 
@@ -525,7 +520,7 @@ TEST(ept02_allows_only_what_ept12_does)
 	random_state = 1;
 	for (unsigned round = 0; round < 60; round++) {
 		start(round % 2 ? EPTP_AD : 0, TABLES);
-		w.largest = round % 3;
+		w.in.page_sizes = BITS(round % 3, 0);
 		for (unsigned generation = 0; generation < 3; generation++) {
 			random_ept12();
 			w.root.eptp12 = ROOT12 | EPTP_WALK_4 | MT_WB | (round % 2 ? EPTP_AD : 0);

@@ -19,9 +19,13 @@
 struct ept {
 	struct caps caps;
 	struct ept12_memory memory;
-	u64 table[4][512]; /* by level */
-	unsigned reads, writes;
+	u64 page[5]
+		[512]; /* l1pa 3000H: a page that nothing points to; then the tables by level, 3 to 0 */
+	unsigned writes;
 };
+
+#define MEMORY_START 0x3000ull
+#define ABSENT MEMORY_START
 
 static u64 table_at(unsigned level)
 {
@@ -32,21 +36,15 @@ static u64 table_at(unsigned level)
 static u64 *place(const void *context, l1pa_t at)
 {
 	struct ept *ept = (struct ept *)context;
+	u64 offset = at.v - MEMORY_START;
 
-	for (unsigned level = 0; level < 4; level++)
-		if (at.v - table_at(level) < PAGE_SIZE && at.v % 8 == 0)
-			return &ept->table[level][(at.v - table_at(level)) / 8];
+	if (offset < sizeof(ept->page) && at.v % 8 == 0)
+		return &ept->page[offset / PAGE_SIZE][offset % PAGE_SIZE / 8];
 	test_fail(__FILE__, __LINE__, "%#llx is in no table", (unsigned long long)at.v);
 	return 0;
 }
 
-static const u64 *read_memory(const void *context, l1pa_t at)
-{
-	((struct ept *)context)->reads++;
-	return at.v % PAGE_SIZE == 0 ? place(context, at) : 0;
-}
-
-static void write_memory(const void *context, l1pa_t at, u64 value)
+static void write_memory(void *context, l1pa_t at, u64 value)
 {
 	u64 *entry = place(context, at);
 
@@ -55,9 +53,14 @@ static void write_memory(const void *context, l1pa_t at, u64 value)
 		*entry = value;
 }
 
+static u64 *entry_in(struct ept *ept, unsigned level, u64 address)
+{
+	return &ept->page[4 - level][EPT_INDEX(address, level)];
+}
+
 static u64 *entry_at(struct ept *ept, unsigned level)
 {
-	return &ept->table[level][EPT_INDEX(ADDRESS, level)];
+	return entry_in(ept, level, ADDRESS);
 }
 
 /* Maps ADDRESS by a leaf at a level, with all rights. */
@@ -65,7 +68,11 @@ static void map(struct ept *ept, unsigned leaf, u64 target)
 {
 	struct caps hw;
 
-	*ept = (struct ept){.memory = {ept, read_memory, write_memory}};
+	*ept = (struct ept){.memory = {.context = ept, .write = write_memory}};
+	ept->memory.base = (const u8 *)ept->page - MEMORY_START;
+	ept->memory.end = MEMORY_START + sizeof(ept->page);
+	ept->memory.hole_size = MEMORY_START;
+	ept->memory.absent = ABSENT;
 	machine_all(&hw);
 	caps_l1(&ept->caps, &hw);
 	for (unsigned level = 3; level > leaf; level--)
@@ -73,10 +80,18 @@ static void map(struct ept *ept, unsigned leaf, u64 target)
 	*entry_at(ept, leaf) = target | WB | EPT_RWX | (leaf > 0 ? EPT_LARGE : 0);
 }
 
+static struct ept12_result walk_to(struct ept *ept, u64 eptp, u64 address, u64 access)
+{
+	struct ept12_rules rules;
+
+	ept->writes = 0;
+	ept12_rules_init(&rules, &ept->caps);
+	return ept12_walk(&ept->memory, &rules, eptp, (l2pa_t){address}, access);
+}
+
 static struct ept12_result walk(struct ept *ept, u64 eptp, u64 access)
 {
-	ept->reads = ept->writes = 0;
-	return ept12_walk(&ept->memory, &ept->caps, eptp, (l2pa_t){ADDRESS}, access);
+	return walk_to(ept, eptp, ADDRESS, access);
 }
 
 static enum ept12_kind kind(struct ept *ept, u64 access)
@@ -99,8 +114,8 @@ TEST(ept12_page_sizes)
 		EXPECT_EQ(r.level, leaf);
 		EXPECT_EQ(r.address.v, expected[leaf]);
 		EXPECT_EQ(r.rights, EPT_RWX);
-		EXPECT_EQ(r.attributes, WB);
-		EXPECT_EQ(ept.reads, 4 - leaf);
+		EXPECT_EQ(r.leaf, *entry_at(&ept, leaf));
+		EXPECT_EQ(r.table.v, table_at(leaf));
 	}
 }
 
@@ -131,8 +146,7 @@ TEST(ept12_address_beyond_48_bits)
 
 	map(&ept, 0, 0x4321a000);
 	for (unsigned bit = 48; bit < 52; bit++) {
-		struct ept12_result r = ept12_walk(&ept.memory, &ept.caps, EPTP_PLAIN,
-						   (l2pa_t){ADDRESS | BIT(bit)}, EPT_R);
+		struct ept12_result r = walk_to(&ept, EPTP_PLAIN, ADDRESS | BIT(bit), EPT_R);
 		EXPECT_EQ(r.kind, EPT12_VIOLATION);
 		EXPECT_EQ(r.rights, 0);
 	}
@@ -189,7 +203,23 @@ TEST(ept12_not_present)
 		struct ept12_result r = walk(&ept, EPTP_PLAIN, EPT_R);
 		EXPECT_EQ(r.kind, EPT12_VIOLATION);
 		EXPECT_EQ(r.rights, 0);
-		EXPECT_EQ(ept.reads, 4 - level);
+	}
+}
+
+/* Where no memory is, and in the hole, a table reads as ones: reserved bits at each level. */
+TEST(ept12_tables_where_no_memory_is)
+{
+	static const u64 nowhere[] = {0x1000, 0x2000, ABSENT, 0x8000, 0x7ffffff000};
+	struct ept ept;
+
+	for (unsigned i = 0; i < ARRAY_LEN(nowhere); i++) {
+		for (unsigned level = 1; level <= 3; level++) {
+			map(&ept, 0, 0x4321a000);
+			*entry_at(&ept, level) = nowhere[i] | EPT_RWX;
+			EXPECT_EQ(kind(&ept, EPT_R), EPT12_MISCONFIGURATION);
+		}
+		EXPECT_EQ(walk(&ept, nowhere[i] | EPTP_WALK_4 | MT_WB, EPT_R).kind,
+			  EPT12_MISCONFIGURATION);
 	}
 }
 
@@ -302,7 +332,7 @@ TEST(R82_memory_types)
 				struct ept12_result r = walk(&ept, EPTP_PLAIN, EPT_R);
 				EXPECT_EQ(r.kind, reserved ? EPT12_MISCONFIGURATION : EPT12_MAPPED);
 				if (!reserved)
-					EXPECT_EQ(r.attributes, type << 3 | ipat);
+					EXPECT_EQ(r.leaf & (EPT_MT | EPT_IPAT), type << 3 | ipat);
 			}
 }
 
@@ -340,15 +370,15 @@ TEST(R83_accessed_and_dirty)
 
 	for (unsigned leaf = 0; leaf <= 2; leaf++) {
 		map(&ept, leaf, 0x4000000000);
-		EXPECT(!walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R).leaf & EPT_D, 0);
 		FLAGS(&ept, leaf, EPT_A, EPT_A);
 		EXPECT_EQ(ept.writes, 4 - leaf);
-		EXPECT(!walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_X).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_X).leaf & EPT_D, 0);
 		EXPECT_EQ(ept.writes, 0); /* there already */
-		EXPECT(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_W).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_W).leaf, *entry_at(&ept, leaf));
 		FLAGS(&ept, leaf, EPT_A, EPT_A | EPT_D);
 		EXPECT_EQ(ept.writes, 1);
-		EXPECT(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R).leaf, *entry_at(&ept, leaf));
 		EXPECT_EQ(ept.writes, 0);
 		EXPECT_EQ(*entry_at(&ept, leaf) & ~(EPT_A | EPT_D),
 			  0x4000000000 | WB | EPT_RWX | (leaf > 0 ? EPT_LARGE : 0));
@@ -362,7 +392,7 @@ TEST(R83_write_to_a_clean_page)
 
 	for (unsigned leaf = 0; leaf <= 2; leaf++) {
 		map(&ept, leaf, 0x4000000000);
-		EXPECT(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R | EPT_W).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN | EPTP_AD, EPT_R | EPT_W).leaf, *entry_at(&ept, leaf));
 		FLAGS(&ept, leaf, EPT_A, EPT_A | EPT_D);
 	}
 }
@@ -373,7 +403,7 @@ TEST(R83_flags_that_are_off)
 
 	for (unsigned leaf = 0; leaf <= 2; leaf++) {
 		map(&ept, leaf, 0x4000000000);
-		EXPECT(walk(&ept, EPTP_PLAIN, EPT_W).dirty);
+		EXPECT_EQ(walk(&ept, EPTP_PLAIN, EPT_W).leaf & (EPT_A | EPT_D), 0);
 		EXPECT_EQ(ept.writes, 0);
 		FLAGS(&ept, leaf, 0, 0);
 	}
@@ -408,10 +438,9 @@ TEST(ept12_indices)
 		for (unsigned level = 0; level <= 3; level++)
 			*entry_at(&ept, level) = 0;
 		for (unsigned level = 1; level <= 3; level++)
-			ept.table[level][a >> (12 + 9 * level) & 511] = table_at(level - 1) | EPT_RWX;
-		ept.table[0][a >> 12 & 511] = 0x4321a000 | WB | EPT_RWX;
-		struct ept12_result r =
-			ept12_walk(&ept.memory, &ept.caps, EPTP_PLAIN, (l2pa_t){a}, EPT_R);
+			*entry_in(&ept, level, a) = table_at(level - 1) | EPT_RWX;
+		*entry_in(&ept, 0, a) = 0x4321a000 | WB | EPT_RWX;
+		struct ept12_result r = walk_to(&ept, EPTP_PLAIN, a, EPT_R);
 		EXPECT_EQ(r.kind, EPT12_MAPPED);
 		EXPECT_EQ(r.address.v, 0x4321a000 | (a & 0xfff));
 	}
