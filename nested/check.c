@@ -53,26 +53,13 @@ void check_index_make(struct check_index *index)
 		index_row(index, (enum check_id)id);
 }
 
-/* Takes the lowest row out; CHECK_PASSED where there is none. */
-static enum check_id take_row(struct check_set *rows)
-{
-	for (unsigned w = 0; w < CHECK_WORDS; w++) {
-		if (!rows->w[w])
-			continue;
-		unsigned bit = (unsigned)__builtin_ctzl(rows->w[w]);
-		rows->w[w] &= rows->w[w] - 1;
-		return (enum check_id)(64 * w + bit);
-	}
-	return CHECK_PASSED;
-}
-
 enum check_id check_these(const struct check_in *in, const struct check_set *rows)
 {
-	struct check_set left = *rows;
-	enum check_id id;
-
-	while ((id = take_row(&left)) != CHECK_PASSED)
-		if (!check_info[id].holds(in))
-			return id;
+	for (unsigned w = 0; w < CHECK_WORDS; w++)
+		for (u64 left = rows->w[w]; left; left &= left - 1) {
+			enum check_id id = (enum check_id)(64 * w + (unsigned)__builtin_ctzl(left));
+			if (!check_info[id].holds(in))
+				return id;
+		}
 	return CHECK_PASSED;
 }

@@ -103,54 +103,50 @@ static void load_segments(struct vmcs_image *l1, const struct vmcs12 *v, bool ho
 	l1->f[FI_GUEST_GDTR_LIMIT] = l1->f[FI_GUEST_IDTR_LIMIT] = 0xffff;
 }
 
-/* The bits of CR0 that an exit leaves as they are. */
-#define CR0_KEPT (BITS(63, 32) | CR0_CD | CR0_NW | BITS(28, 19) | BIT(17) | BITS(15, 6) | CR0_ET)
-
-/* SDM: "Loading Host Control Registers, Debug Registers, MSRs". */
-static void load_control_registers(struct vmcs_image *l1, const struct exit_host_in *in, bool host64)
+void exit_load_host(struct vmcs_image *l1, const struct vmcs12 *v)
 {
-	const struct vmcs12 *v = in->v;
-	u64 cr0 = (v->host_cr0 & ~CR0_KEPT) | (in->cr0 & CR0_KEPT);
-	u64 cr4 = v->host_cr4;
+	bool host64 = v->exit_controls & EXIT_HOST_ADDRESS_SPACE_SIZE;
+	u64 cr4 = host64 ? v->host_cr4 | CR4_PAE : v->host_cr4 & ~CR4_PCIDE;
 
-	cr4 = host64 ? cr4 | CR4_PAE : cr4 & ~CR4_PCIDE;
-	l1->f[FI_GUEST_CR0] = l1->f[FI_CR0_READ_SHADOW] = cr0;
+	load_segments(l1, v, host64);
 	l1->f[FI_GUEST_CR4] = l1->f[FI_CR4_READ_SHADOW] = cr4;
 	l1->f[FI_GUEST_CR3] = v->host_cr3; /* chk_host_cr3: bit 63 is 0 */
 	l1->f[FI_GUEST_DR7] = DR7_INIT;
-	for (unsigned i = 0; i < 4; i++)
-		l1->f[FI_GUEST_PDPTE0 + i] = in->pdpte[i];
-}
-
-static void load_msrs(struct vmcs_image *l1, const struct exit_host_in *in, bool host64)
-{
-	const struct vmcs12 *v = in->v;
-	u64 efer = in->efer & ~(EFER_LMA | EFER_LME);
-
 	l1->f[FI_GUEST_IA32_DEBUGCTL] = 0;
 	l1->f[FI_GUEST_SYSENTER_CS] = v->host_sysenter_cs;
 	l1->f[FI_GUEST_SYSENTER_ESP] = v->host_sysenter_esp;
 	l1->f[FI_GUEST_SYSENTER_EIP] = v->host_sysenter_eip;
-	l1->f[FI_GUEST_IA32_EFER] = v->exit_controls & EXIT_LOAD_IA32_EFER ?
-					    v->host_ia32_efer :
-					    efer | (host64 ? EFER_LMA | EFER_LME : 0);
-	l1->f[FI_GUEST_IA32_PAT] = v->exit_controls & EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : in->pat;
-}
-
-void exit_load_host(struct vmcs_image *l1, const struct exit_host_in *in)
-{
-	const struct vmcs12 *v = in->v;
-	bool host64 = v->exit_controls & EXIT_HOST_ADDRESS_SPACE_SIZE;
-
-	load_segments(l1, v, host64);
-	load_control_registers(l1, in, host64);
-	load_msrs(l1, in, host64);
 	l1->f[FI_GUEST_RIP] = v->host_rip;
 	l1->f[FI_GUEST_RSP] = v->host_rsp;
 	l1->f[FI_GUEST_RFLAGS] = RFLAGS_FIXED1;
 	l1->f[FI_GUEST_ACTIVITY_STATE] = ACTIVE;
-	l1->f[FI_GUEST_INTERRUPTIBILITY] = in->nmi_blocking ? BLOCKING_NMI : 0;
 	l1->f[FI_GUEST_PENDING_DEBUG] = 0;
 	l1->f[FI_ENTRY_CONTROLS] = (l1->f[FI_ENTRY_CONTROLS] & ~(u64)ENTRY_IA32E_MODE_GUEST) |
 				   (host64 ? ENTRY_IA32E_MODE_GUEST : 0);
+}
+
+/* The bits of CR0 that an exit leaves as they are. SDM: "Loading Host Control Registers, ...". */
+#define CR0_KEPT (BITS(63, 32) | CR0_CD | CR0_NW | BITS(28, 19) | BIT(17) | BITS(15, 6) | CR0_ET)
+
+static u64 host_efer(const struct exit_host_in *in)
+{
+	const u64 long_mode = EFER_LMA | EFER_LME;
+
+	if (in->v->exit_controls & EXIT_LOAD_IA32_EFER)
+		return in->v->host_ia32_efer;
+	return in->v->exit_controls & EXIT_HOST_ADDRESS_SPACE_SIZE ? in->efer | long_mode :
+								     in->efer & ~long_mode;
+}
+
+void exit_load_kept(struct vmcs_image *l1, const struct exit_host_in *in)
+{
+	const struct vmcs12 *v = in->v;
+	u64 cr0 = (v->host_cr0 & ~CR0_KEPT) | (in->cr0 & CR0_KEPT);
+
+	l1->f[FI_GUEST_CR0] = l1->f[FI_CR0_READ_SHADOW] = cr0;
+	l1->f[FI_GUEST_IA32_EFER] = host_efer(in);
+	l1->f[FI_GUEST_IA32_PAT] = v->exit_controls & EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : in->pat;
+	l1->f[FI_GUEST_INTERRUPTIBILITY] = in->nmi_blocking ? BLOCKING_NMI : 0;
+	for (unsigned i = 0; i < 4; i++)
+		l1->f[FI_GUEST_PDPTE0 + i] = in->pdpte[i];
 }

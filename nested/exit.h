@@ -35,6 +35,21 @@ static inline u64 exit_saved_value(enum field_index i, u64 old, u64 value)
 	return value;
 }
 
+/*
+ * Exits with this reason (whole) can come while an event is being delivered, or for an event themselves;
+ * no other has interruption or IDT-vectoring information that is valid, but for the external interrupt
+ * that an exit acknowledges. SDM: "Information for VM Exits Due to Vectored Events", "Information for VM
+ * Exits That Occur During Event Delivery".
+ */
+static inline bool exit_can_be_in_delivery(u32 reason)
+{
+	const u64 reasons = BIT(EXIT_REASON_EXCEPTION_NMI) | BIT(EXIT_REASON_TRIPLE_FAULT) |
+			    BIT(EXIT_REASON_TASK_SWITCH) | BIT(EXIT_REASON_APIC_ACCESS) |
+			    BIT(EXIT_REASON_EPT_VIOLATION) | BIT(EXIT_REASON_EPT_MISCONFIGURATION) |
+			    BIT(EXIT_REASON_PML_FULL);
+	return reason < 64 && (reasons >> reason & 1);
+}
+
 /* The exit-information fields; for a failed entry only reason and qualification (R45). */
 void exit_record(struct vmcs12 *v, const struct exit_record *r);
 
@@ -44,21 +59,23 @@ void exit_record(struct vmcs12 *v, const struct exit_record *r);
  */
 bool exit_clears_injection(struct vmcs12 *v);
 
+/*
+ * L1's state after the exit, from vmcs12 alone: fills the GUEST fields of *l1, the read shadow of CR4, and
+ * "IA-32e mode guest" in ENTRY_CONTROLS, whose other bits stay. exit_load_kept() must follow.
+ */
+void exit_load_host(struct vmcs_image *l1, const struct vmcs12 *v);
+
 /* What an exit loads into L1 depends on this beside vmcs12's host-state area. */
 struct exit_host_in {
 	const struct vmcs12 *v;
-	const struct caps *hw;
 	u64 cr0; /* the guest's at the exit: CD and NW stay */
 	u64 efer, pat; /* the guest's at the exit: kept where no control loads them */
-	u64 pdpte[4]; /* read through host CR3, where the host uses PAE paging */
+	u64 pdpte[4]; /* read through host CR3, where the host uses PAE paging; else 0 */
 	bool nmi_blocking; /* NMIs are blocked after this exit */
 };
 
-/*
- * L1's state after the exit: fills the GUEST fields of *l1 (a complete set), the read shadows of CR0
- * and CR4, and "IA-32e mode guest" in ENTRY_CONTROLS, whose other bits stay.
- */
-void exit_load_host(struct vmcs_image *l1, const struct exit_host_in *in);
+/* The rest: CR0 and its read shadow, IA32_EFER, IA32_PAT, the PDPTEs and blocking by NMI. */
+void exit_load_kept(struct vmcs_image *l1, const struct exit_host_in *in);
 
 /* The host state of vmcs12 uses PAE paging outside IA-32e mode: PDPTEs are loaded at an exit. */
 bool exit_host_uses_pae(const struct vmcs12 *v);

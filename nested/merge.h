@@ -13,7 +13,7 @@ struct merge_in {
 	const struct caps *hw;
 	/* L1 at VMLAUNCH/VMRESUME: what L2 starts with where vmcs12 does not load it. */
 	u64 l1_efer, l1_pat, l1_dr7, l1_debugctl;
-	u64 pdpte[4]; /* read through guest CR3, where PAE paging is used and no EPT12 */
+	const u64 *pdpte; /* four, read through guest CR3 where PAE paging is used and no EPT12 */
 };
 
 /*

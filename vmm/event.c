@@ -229,9 +229,15 @@ static void set_windows(struct vcpu *v, u32 windows)
 	e->extint = extint;
 }
 
+static void close_windows(struct vcpu *v)
+{
+	if (v->events.windows || v->events.extint)
+		set_windows(v, 0);
+}
+
 void event_enter_l2(struct vcpu *v)
 {
-	set_windows(v, 0);
+	close_windows(v);
 	v->events.entry_pending = true;
 }
 
@@ -239,7 +245,7 @@ void event_leave_l2(struct vcpu *v)
 {
 	struct events *e = &v->events;
 
-	set_windows(v, 0);
+	close_windows(v);
 	e->pending &= ~(u32)(BIT(EVENT_MTF) | BIT(EVENT_TIMER));
 	e->in_flight.info = 0;
 	e->entry_pending = false;
@@ -292,7 +298,7 @@ static void write_in_flight(struct vcpu *v)
 	vcpu_write(v, VMCS_ENTRY_INSTRUCTION_LENGTH, e->length);
 }
 
-void event_before_entry(struct vcpu *v)
+void event_before_entry_slow(struct vcpu *v)
 {
 	if (!v->step.active) /* the one instruction of a step is no boundary */
 		decide(v);

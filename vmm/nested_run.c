@@ -47,17 +47,33 @@ static void __attribute__((noreturn)) vmx_abort(struct vcpu *v, enum vmx_abort i
 	 CI_##control != CI_PROC2_VIRTUAL_INTERRUPT_DELIVERY && \
 	 CI_##control != CI_PIN_ACTIVATE_PREEMPTION_TIMER)
 
-/* Requires vmcs01 loaded. */
+/* Requires vmcs01 loaded; the fields are known to exist. This is the longest part of a nested exit. */
 static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 {
+	ASSERT(v->loaded == &v->vmcs01, "%s is loaded", v->loaded->name);
 #define F(width, NAME, member, encoding, group, merge, control) \
 	if (PART_OF_L1(group, merge, control)) \
-		vcpu_write(v, VMCS_##NAME, l1->f[FI_##NAME]);
+		HW_VMWRITE_OR(VMCS_##NAME, l1->f[FI_##NAME], refused);
 #include "vmx/fields.def"
 #undef F
-	vcpu_write(v, VMCS_CR0_READ_SHADOW, l1->f[FI_CR0_READ_SHADOW]);
-	vcpu_write(v, VMCS_CR4_READ_SHADOW, l1->f[FI_CR4_READ_SHADOW]);
-	vcpu_write(v, VMCS_ENTRY_CONTROLS, l1->f[FI_ENTRY_CONTROLS]);
+	HW_VMWRITE_OR(VMCS_CR0_READ_SHADOW, l1->f[FI_CR0_READ_SHADOW], refused);
+	HW_VMWRITE_OR(VMCS_CR4_READ_SHADOW, l1->f[FI_CR4_READ_SHADOW], refused);
+	HW_VMWRITE_OR(VMCS_ENTRY_CONTROLS, l1->f[FI_ENTRY_CONTROLS], refused);
+	return;
+refused:
+	PANIC("vmcs01: a VMWRITE of L1's state failed");
+}
+
+/* From vmcs12's host state, unless it is what the last exit loaded. */
+static void make_host_image(struct vcpu *v)
+{
+	const struct machine *m = v->machine;
+	struct vmcs_image *l1 = &v->host_image;
+
+	l1->f[FI_ENTRY_CONTROLS] = vcpu_read(v, VMCS_ENTRY_CONTROLS);
+	exit_load_host(l1, v->nested.v12);
+	l1->f[FI_GUEST_CR4] |= m->hw.cr4_fixed0;
+	v->host_is_made = true;
 }
 
 /*
@@ -67,21 +83,19 @@ static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct vmcs_image l1;
 
 	in->v = v12;
-	in->hw = &v->machine->hw;
 	vmcs12_give(v); /* and vmcs01 */
 	v->nested.in_l2 = false;
-	apic_show_page(v, false);
-	memset(in->pdpte, 0, sizeof(in->pdpte));
+	if (v->machine->apic_shown)
+		apic_show_page(v, false);
+	if (!v->host_is_made)
+		make_host_image(v);
 	if (exit_host_uses_pae(v12) && !cr_load_pdptes(v->machine, v12->host_cr3, in->pdpte))
 		vmx_abort(v, ABORT_HOST_PDPTES);
-	l1.f[FI_ENTRY_CONTROLS] = vcpu_read(v, VMCS_ENTRY_CONTROLS);
-	exit_load_host(&l1, in);
-	l1.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
-	l1.f[FI_GUEST_CR4] |= v->machine->hw.cr4_fixed0;
-	write_l1_state(v, &l1);
+	exit_load_kept(&v->host_image, in);
+	v->host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
+	write_l1_state(v, &v->host_image);
 	vmcs02_flush_without_vpid(v);
 	if (v12->exit_msr_load_count &&
 	    msr_list_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
@@ -125,21 +139,11 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 	enter_l1(v, &in);
 }
 
-/* The fields that hardware has written on an exit that is L1's as it stands. */
-static struct field_set written_by_exit(const struct vcpu *v)
-{
-	struct field_set written = v->saved;
-	field_set_add_all(&written, &v->information);
-	return written;
-}
-
 /* L1 gets the exit that hardware took, word for word. */
 static void pass_exit(struct vcpu *v)
 {
-	struct field_set written = written_by_exit(v);
-
 	event_leave_l2(v);
-	vmcs12_exited(v, &written);
+	vmcs12_exited(v, true);
 	v->nested.v12->exit_reason = v->exit.reason;
 	leave_l2(v, false);
 }
@@ -150,7 +154,7 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
 	event_leave_l2(v);
-	vmcs12_exited(v, &v->saved);
+	vmcs12_exited(v, false);
 	exit_record(v->nested.v12, r);
 	leave_l2(v, is_nmi);
 }
@@ -183,6 +187,7 @@ static struct exit_record hardware_record(struct vcpu *v)
 {
 	const struct exit_info *e = &v->exit;
 
+	vcpu_read_details(v);
 	return (struct exit_record){
 		.reason = e->reason,
 		.qualification = e->qualification,
@@ -204,6 +209,7 @@ static bool handle_ept(struct vcpu *v)
 
 	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
 		return false; /* L2's addresses are L1's: EPT01 */
+	vcpu_read_details(v);
 	ASSERT(v->exit.reason == EXIT_REASON_EPT_VIOLATION, "EPT02 is misconfigured for %#lx",
 	       v->exit.gpa);
 	struct ept12_result r = ept02_violation(v, v12->ept_pointer);
@@ -225,14 +231,18 @@ static bool handle_ept(struct vcpu *v)
 	return true;
 }
 
-static enum owner owner_now(const struct vcpu *v)
+static enum owner owner_now(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
+	bool cr = v->exit.reason == EXIT_REASON_CR_ACCESS;
+
+	if (cr)
+		vcpu_read_details(v);
 	struct owner_in in = {
 		.v = v12,
 		.reason = v->exit.reason,
 		.intr_info = v->exit.intr_info,
-		.qualification = v->exit.qualification,
+		.qualification = cr ? v->exit.qualification : 0,
 		.msr = (u32)v->gpr[RCX],
 		.stepping = v->step.active,
 		.forced = v->events.was_forced,
@@ -251,6 +261,7 @@ static bool is_recorded(u32 reason)
 bool nested_handle_exit(struct vcpu *v)
 {
 	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
+		vcpu_read_details(v);
 		log_line("L2 entry refused by hardware: %s, qualification %lu",
 			 exit_reason_name(v->exit.reason & 0xffff), v->exit.qualification);
 		fail_entry(v, v->exit.reason & 0xffff, v->exit.qualification);
@@ -300,27 +311,28 @@ static struct insn_outcome fail(enum vm_instruction_error error)
 	return (struct insn_outcome){.kind = INSN_FAIL, .error = error};
 }
 
-static struct check_in gather_checks(const struct vcpu *v)
+static void gather_checks(const struct vcpu *v, struct check_in *in)
 {
 	const struct machine *m = v->machine;
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct check_in in = {
-		.v = v12,
-		.caps = &m->l1,
-		.l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA,
-		.efer_valid = m->efer_valid,
-		.debugctl_valid = BITS(15, 6) | BITS(1, 0),
-		.rtm = m->rtm,
-		.current_vmcs = {v->nested.current},
-	};
+
+	in->v = v12;
+	in->caps = &m->l1;
+	in->l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
+	in->efer_valid = m->efer_valid;
+	in->debugctl_valid = BITS(15, 6) | BITS(1, 0);
+	in->rtm = m->rtm;
+	in->sgx = false;
+	in->current_vmcs = (l1pa_t){v->nested.current};
+	in->vtpr = in->link_revision = 0;
+	in->pdpte[0] = in->pdpte[1] = in->pdpte[2] = in->pdpte[3] = 0;
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
-		in.vtpr = l1mem_read32(m, (l1pa_t){(v12->virtual_apic_address & PAGE_MASK) + 0x80});
+		in->vtpr = l1mem_read32(m, (l1pa_t){(v12->virtual_apic_address & PAGE_MASK) + 0x80});
 	if (v12->vmcs_link_pointer != NO_VMCS)
-		in.link_revision = l1mem_read32(m, (l1pa_t){v12->vmcs_link_pointer & PAGE_MASK});
-	if (merge_uses_pae(v12) && !v12_proc2(v12, PROC2_ENABLE_EPT))
+		in->link_revision = l1mem_read32(m, (l1pa_t){v12->vmcs_link_pointer & PAGE_MASK});
+	if (!v12_proc2(v12, PROC2_ENABLE_EPT) && merge_uses_pae(v12))
 		for (unsigned i = 0; i < 4; i++)
-			in.pdpte[i] = l1mem_read64(m, (l1pa_t){(v12->guest_cr3 & 0xffffffe0) + 8 * i});
-	return in;
+			in->pdpte[i] = l1mem_read64(m, (l1pa_t){(v12->guest_cr3 & 0xffffffe0) + 8 * i});
 }
 
 static u64 guest_failure_qualification(enum check_id id)
@@ -339,7 +351,7 @@ static u64 guest_failure_qualification(enum check_id id)
 static enum check_id check_all(struct vcpu *v, struct check_in *in)
 {
 	vmcs12_pull_all(v);
-	*in = gather_checks(v);
+	gather_checks(v, in);
 	enum check_id id = check_controls_and_host(in);
 	return id != CHECK_PASSED ? id : check_guest(in);
 }
@@ -371,14 +383,13 @@ static void add_what_is_outside(struct vcpu *v, struct check_work *work)
  */
 static enum check_id check_changed(struct vcpu *v, struct check_in *in)
 {
-	struct field_set changed = v->vmcs12.dirty;
 	struct check_work work = {{{0}}, {{0}}};
 
-	for (int i; (i = field_set_take(&changed)) != FIELD_NONE;)
+	FIELD_SET_EACH(i, &v->vmcs12.dirty)
 		check_work_add(&work, &v->machine->check_index, (unsigned)i);
 	add_what_is_outside(v, &work);
 	vmcs12_pull(v, &work.fields);
-	*in = gather_checks(v);
+	gather_checks(v, in);
 	return check_these(in, &work.rows);
 }
 
@@ -401,10 +412,13 @@ struct insn_outcome nested_enter(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 	bool close = vmcs02_is_close(v);
+	struct field_set changed = v->vmcs12.dirty;
 	struct check_in in;
 	enum check_id id = close ? check_changed(v, &in) : check_all(v, &in);
 	u32 failed;
 
+	if (!close || field_set_meets(&changed, &v->host_fields))
+		v->host_is_made = false;
 	if (id != CHECK_PASSED)
 		return refuse_entry(v, &in, id);
 	if (close)

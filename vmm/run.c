@@ -1,6 +1,7 @@
 #include "vmm/apic.h"
 #include "vmm/console.h"
 #include "vmm/event.h"
+#include "nested/exit.h"
 #include "vmm/exits.h"
 #include "vmm/nested_run.h"
 #include "vmm/step.h"
@@ -20,11 +21,24 @@ static void read_exit(struct vcpu *v)
 	struct exit_info *e = &v->exit;
 
 	e->reason = (u32)vcpu_read(v, VMCS_EXIT_REASON);
-	e->qualification = vcpu_read(v, VMCS_EXIT_QUALIFICATION);
+	e->detailed = false;
+	e->intr_info = e->vectoring_info = 0;
+	if (!exit_can_be_in_delivery(e->reason))
+		return;
 	e->intr_info = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_INFO);
 	e->intr_error_code = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_ERROR_CODE);
 	e->vectoring_info = (u32)vcpu_read(v, VMCS_IDT_VECTORING_INFO);
 	e->vectoring_error_code = (u32)vcpu_read(v, VMCS_IDT_VECTORING_ERROR_CODE);
+}
+
+void vcpu_read_details(struct vcpu *v)
+{
+	struct exit_info *e = &v->exit;
+
+	if (e->detailed)
+		return;
+	e->detailed = true;
+	e->qualification = vcpu_read(v, VMCS_EXIT_QUALIFICATION);
 	e->insn_length = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_LENGTH);
 	if (e->reason == EXIT_REASON_EPT_VIOLATION || e->reason == EXIT_REASON_EPT_MISCONFIGURATION)
 		e->gpa = vcpu_read(v, VMCS_GUEST_PHYSICAL_ADDRESS);
@@ -36,6 +50,7 @@ static void handle_by_l0(struct vcpu *v)
 
 	if (basic >= EXIT_REASON_COUNT || !handlers[basic])
 		PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
+	vcpu_read_details(v);
 	event_deliver_again(v);
 	handlers[basic](v);
 }
@@ -46,7 +61,7 @@ static void handle_exit(struct vcpu *v)
 	v->apic.extint_waits = false; /* if one still does, the next entry exits for it */
 	read_exit(v);
 	event_after_exit(v);
-	if (step_exit(v))
+	if (step_is_on(v) && step_exit(v))
 		return;
 	if (v->nested.in_l2 && nested_handle_exit(v))
 		return;

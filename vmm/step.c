@@ -157,6 +157,7 @@ bool step_exit(struct vcpu *v)
 		step_forget(v);
 		return false;
 	}
+	vcpu_read_details(v);
 	s->active = false;
 	close_pages(v);
 	give_back(v);

@@ -20,6 +20,12 @@
  */
 void step_write(struct vcpu *v, u64 *leaf);
 
+/* There is a step to end, or to forget. */
+static inline bool step_is_on(const struct vcpu *v)
+{
+	return v->step.active || v->step.count;
+}
+
 /*
  * Requires v->exit filled and nothing done about it yet. The step, if there was one, is over, and the
  * guest's state is its own again. True: that was all there is to this exit.

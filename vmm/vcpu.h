@@ -13,14 +13,19 @@
 #include "vmx/vmcs.h"
 #include "vmx/x86.h"
 
-/* What the last VM exit left in the loaded VMCS, read once. */
+/*
+ * What the last VM exit left in the loaded VMCS, read once: the reason at once, an exception's information
+ * and that of an event that was being delivered where an exit with this reason can have them, the rest by
+ * vcpu_read_details().
+ */
 struct exit_info {
 	u32 reason; /* whole: with bit 31 */
+	bool detailed; /* these are read: */
 	u64 qualification;
+	u32 insn_length;
+	u64 gpa; /* EPT violation or misconfiguration alone */
 	u32 intr_info, intr_error_code;
 	u32 vectoring_info, vectoring_error_code;
-	u32 insn_length;
-	u64 gpa; /* EPT violation or misconfiguration; else not read */
 };
 
 /* Letting one instruction, or delivery, write where L0 lives, into a page that nobody reads. vmm/step.c */
@@ -86,6 +91,7 @@ struct vmcs12_state {
 	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
 	u64 changed; /* of .read, by place: the last exit has changed it */
 	u64 shown; /* of .read, by place: L1 reads it without an exit */
+	u64 places_saved, places_of_information; /* of .read: those in vcpu.saved and .information */
 	u16 age; /* entries since the lists were begun */
 	struct field_set read_once; /* since then */
 	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
@@ -181,6 +187,9 @@ static inline void vcpu_write(struct vcpu *v, enum vmcs_field field, u64 value)
 {
 	vmcs_write(v->loaded, field, value);
 }
+
+/* Completes v->exit. Requires the VMCS that took the exit loaded. */
+void vcpu_read_details(struct vcpu *v);
 
 /* The guest that is loaded (L1 or L2): all require an exit just taken, or an entry being emulated. */
 u64 vcpu_gpr(const struct vcpu *v, enum gpr reg);

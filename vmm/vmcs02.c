@@ -63,12 +63,6 @@ static void clear_sink(const struct vcpu *v)
 		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
 }
 
-void vmcs02_flush_without_vpid(const struct vcpu *v)
-{
-	if (!v12_proc2(v->nested.v12, PROC2_ENABLE_VPID))
-		hw_invvpid(INVVPID_SINGLE, VPID01, 0);
-}
-
 /* A guest without a VPID shares the one of L1: a transition flushes both. Others have VPID02 in turn. */
 static void set_vpid(struct vcpu *v)
 {
@@ -111,16 +105,15 @@ static void set_ept_pointer(struct vcpu *v)
 
 static struct merge_in gather(const struct vcpu *v, const u64 pdpte[4])
 {
-	struct merge_in in = {
+	return (struct merge_in){
 		.v = v->nested.v12,
 		.hw = &v->machine->hw,
+		.pdpte = pdpte,
 		.l1_efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
 		.l1_pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
 		.l1_dr7 = vcpu_read(v, VMCS_GUEST_DR7),
 		.l1_debugctl = vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL),
 	};
-	memcpy(in.pdpte, pdpte, sizeof(in.pdpte));
-	return in;
 }
 
 /* From vmcs01 to vmcs02; what L1 injects is in flight from here on. */
@@ -139,7 +132,7 @@ static void switch_over(struct vcpu *v)
 
 static void write_fields(struct vcpu *v, struct field_set fields, const u64 *value)
 {
-	for (int i; (i = field_set_take(&fields)) != FIELD_NONE;)
+	FIELD_SET_EACH(i, &fields)
 		vcpu_write(v, field_info[i].encoding, value[i]);
 }
 
@@ -154,17 +147,17 @@ static const enum field_index without_vmcs02[] = {
 static void sort_fields(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct field_set *near = &v->vmcs12.near, left;
+	struct field_set *near = &v->vmcs12.near;
 
 	exit_saved_fields(&v->saved, v12);
 	for (unsigned w = 0; w < FIELD_WORDS; w++)
 		v->saved.w[w] &= v->existing.w[w];
 	merge_reloaded_fields(&v->reloaded, &v->saved, v12);
 	field_list_clear(&v->reload);
-	left = v->reloaded;
-	for (int i; (i = field_set_take(&left)) != FIELD_NONE;)
+	FIELD_SET_EACH(i, &v->reloaded)
 		if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
 			field_list_add(&v->reload, i);
+	vmcs12_saved_is_new(v);
 	*near = v->copied_fields;
 	field_set_add_all(near, &v->host_fields);
 	field_set_add_all(near, &v->reloaded);
@@ -188,7 +181,7 @@ void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	vmcs02_flush_without_vpid(v);
 	v->vmcs12.in_vmcs02 = true;
 	v->vmcs12.far = false;
-	memset(&v->vmcs12.dirty, 0, sizeof(v->vmcs12.dirty));
+	v->vmcs12.dirty = (struct field_set){{0}};
 }
 
 static bool injects_nmi(const struct vmcs12 *v12)
@@ -237,5 +230,5 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 		write_pdptes(v, pdpte);
 	map_access_page(v);
 	vmcs02_flush_without_vpid(v);
-	memset(&s->dirty, 0, sizeof(s->dirty));
+	s->dirty = (struct field_set){{0}};
 }

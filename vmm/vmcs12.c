@@ -54,7 +54,7 @@ static void begin_lists(struct vcpu *v)
 	field_list_clear(&s->read);
 	field_list_clear(&s->written);
 	memset(&s->read_once, 0, sizeof(s->read_once));
-	s->shown = s->changed = 0;
+	s->shown = s->changed = s->places_saved = s->places_of_information = 0;
 	memset(s->written_at, 0, sizeof(s->written_at));
 	s->age = 0;
 	if (!s->shadowing)
@@ -158,8 +158,24 @@ static void pull_field(struct vcpu *v, enum field_index i)
 /* Each exit keeps the field current from now on. */
 static void begin_to_keep(struct vcpu *v, enum field_index i)
 {
-	if (changed_by_exits(i))
-		field_list_add(&v->vmcs12.read, i);
+	struct vmcs12_state *s = &v->vmcs12;
+
+	if (!changed_by_exits(i) || !field_list_add(&s->read, i))
+		return;
+	if (field_set_has(&v->saved, i))
+		s->places_saved |= BIT(s->read.count - 1);
+	if (field_set_has(&v->information, i))
+		s->places_of_information |= BIT(s->read.count - 1);
+}
+
+void vmcs12_saved_is_new(struct vcpu *v)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	s->places_saved = 0;
+	for (unsigned n = 0; n < s->read.count; n++)
+		if (field_set_has(&v->saved, s->read.field[n]))
+			s->places_saved |= BIT(n);
 }
 
 static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
@@ -175,7 +191,7 @@ static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 		return;
 	field_set_remove_all(&s->stale, &now);
 	vmcs_load(&v->vmcs02);
-	for (int i; (i = field_set_take(&now)) != FIELD_NONE;) {
+	FIELD_SET_EACH(i, &now) {
 		pull_field(v, i);
 		if (keep)
 			begin_to_keep(v, i);
@@ -299,24 +315,23 @@ void vmcs12_take(struct vcpu *v)
 		begin_lists(v);
 }
 
-void vmcs12_exited(struct vcpu *v, const struct field_set *saved)
+void vmcs12_exited(struct vcpu *v, bool information)
 {
 	struct vmcs12_state *s = &v->vmcs12;
-	u64 *f = v->nested.v12->f, changed = 0;
+	u64 *f = v->nested.v12->f, changed, places = s->places_saved;
 
 	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		s->stale.w[w] = saved->w[w] & ~s->read.set.w[w];
-	for (unsigned n = 0; n < s->read.count; n++) {
+		s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) & ~s->read.set.w[w];
+	if (information)
+		places |= s->places_of_information;
+	changed = ~places; /* what the exit does not write, L0 may have */
+	for (; places; places &= places - 1) {
+		unsigned n = (unsigned)__builtin_ctzl(places);
 		enum field_index i = s->read.field[n];
-		if (!field_set_has(saved, i)) { /* what the exit does not write, L0 may have */
-			changed |= BIT(n);
-			continue;
-		}
 		u64 value = exit_saved_value(i, f[i], vmcs_read(&v->vmcs02, s->read.encoding[n]));
-		if (value == f[i])
-			continue;
+		if (value != f[i])
+			changed |= BIT(n);
 		f[i] = value;
-		changed |= BIT(n);
 	}
 	s->changed = changed & s->shown;
 }

@@ -43,10 +43,13 @@ void vmcs12_pull_all(struct vcpu *v);
 void vmcs12_take(struct vcpu *v);
 
 /*
- * L2 has exited to L1: `saved` are the fields whose value is now in vmcs02. Requires vmcs02 loaded.
- * vmcs12_give() then makes L1 see all that has changed; leaves vmcs01 loaded.
+ * L2 has exited to L1: the fields of v->saved have their value in vmcs02 now, and with `information` those
+ * of the exit information too (v->information). Requires vmcs02 loaded. vmcs12_give() then makes L1 see all
+ * that has changed; leaves vmcs01 loaded.
  */
-void vmcs12_exited(struct vcpu *v, const struct field_set *saved);
+void vmcs12_exited(struct vcpu *v, bool information);
+/* v->saved is another. */
+void vmcs12_saved_is_new(struct vcpu *v);
 void vmcs12_give(struct vcpu *v);
 
 /* A list of fields; adding gives false where it is full, or has the field. */

@@ -11,19 +11,25 @@
 #include "vmm/walk.h"
 #include "vmx/assert.h"
 
+/* What the gate looks at; the rest is VMXON's alone. CR0.PE, and no more of CR0, is as L1 sees it. */
 static struct insn_cpu gather_cpu(const struct vcpu *v)
 {
-	return (struct insn_cpu){
-		.cr0 = l1_cr0(v),
-		.cr4 = l1_cr4(v),
+	struct insn_cpu cpu = {
+		.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
 		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
 		.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS),
 		.cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
 		.interruptibility = (u32)vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY),
 		.cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR)),
-		.feature_control = v->machine->feature_control,
 		.caps = &v->machine->l1,
 	};
+
+	if (v->exit.reason == EXIT_REASON_VMXON) {
+		cpu.cr0 = l1_cr0(v);
+		cpu.cr4 = l1_cr4(v);
+		cpu.feature_control = v->machine->feature_control;
+	}
+	return cpu;
 }
 
 static bool long_mode(const struct vcpu *v)

@@ -93,6 +93,13 @@ static inline bool field_set_meets(const struct field_set *a, const struct field
 	return common;
 }
 
+/* For each member, lowest first: a statement with `i` declared as its index. The set must not change. */
+#define FIELD_SET_EACH(i, set) \
+	for (unsigned i##_word = 0; i##_word < FIELD_WORDS; i##_word++) \
+		for (u64 i##_left = (set)->w[i##_word]; i##_left; i##_left &= i##_left - 1) \
+			for (int i = (int)(64 * i##_word) + __builtin_ctzl(i##_left), i##_once = 1; i##_once; \
+			     i##_once = 0)
+
 /* Takes the lowest member out; FIELD_NONE where there is none. */
 static inline int field_set_take(struct field_set *s)
 {

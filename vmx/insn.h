@@ -72,4 +72,12 @@ static inline enum vmx_result hw_invvpid(enum invvpid_type type, u16 vpid, u64 l
 	return VMX_RESULT(cf, zf);
 }
 
+/* One of many VMWRITEs in a row: what goes wrong goes to a label. */
+#define HW_VMWRITE_OR(encoding, value, label) \
+	__asm__ goto("vmwrite %0, %1\n\tjbe %l2" \
+		     : \
+		     : "r"((u64)(value)), "r"((u64)(encoding)) \
+		     : "cc" \
+		     : label)
+
 #endif

@@ -21,10 +21,8 @@ void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t 
 		PANIC("VMCLEAR of %s at %#lx failed", name, region.v);
 }
 
-void vmcs_load(struct vmcs *vmcs)
+void vmcs_load_other(struct vmcs *vmcs)
 {
-	if (*vmcs->loaded == vmcs)
-		return;
 	if (hw_vmptrld(vmcs->region) != VMX_SUCCEED)
 		PANIC("VMPTRLD of %s at %#lx failed", vmcs->name, vmcs->region.v);
 	*vmcs->loaded = vmcs;

@@ -20,8 +20,14 @@ struct vmcs {
 void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t region, void *page,
 	       u32 revision);
 
+void vmcs_load_other(struct vmcs *vmcs);
+
 /* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
-void vmcs_load(struct vmcs *vmcs);
+static inline void vmcs_load(struct vmcs *vmcs)
+{
+	if (*vmcs->loaded != vmcs)
+		vmcs_load_other(vmcs);
+}
 
 /* What went wrong in an access: stops L0. */
 void __attribute__((noreturn, cold)) vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field);

@@ -344,6 +344,13 @@ struct loaded {
 	struct vmcs_image l1;
 };
 
+/* Both steps, as on each exit whose host state is another than the last one's. */
+static void load(struct vmcs_image *l1, const struct exit_host_in *in)
+{
+	exit_load_host(l1, in->v);
+	exit_load_kept(l1, in);
+}
+
 static void load_init(struct loaded *l, bool host64)
 {
 	*l = (struct loaded){.e = {.id = CHECK_PASSED}};
@@ -367,7 +374,6 @@ static void load_init(struct loaded *l, bool host64)
 	PASSES(&l->e);
 	l->in = (struct exit_host_in){
 		.v = &l->e.v,
-		.hw = &l->hw,
 		.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG,
 		.efer = EFER_LME | EFER_LMA | EFER_SCE,
 		.pat = 0x0606060606060606,
@@ -379,7 +385,7 @@ static const u64 *load(struct loaded *l)
 {
 	for (unsigned i = 0; i < FI_COUNT; i++)
 		l->l1.f[i] = POISON;
-	exit_load_host(&l->l1, &l->in);
+	load(&l->l1, &l->in);
 	return l->l1.f;
 }
 
@@ -624,10 +630,10 @@ TEST(exit_sets_l1s_mode)
 	EXPECT_EQ(load(&l)[FI_ENTRY_CONTROLS], POISON | ENTRY_IA32E_MODE_GUEST);
 	load_init(&l, false);
 	l.l1.f[FI_ENTRY_CONTROLS] = 0xffff;
-	exit_load_host(&l.l1, &l.in);
+	load(&l.l1, &l.in);
 	EXPECT_EQ(l.l1.f[FI_ENTRY_CONTROLS], 0xfdff);
 	l.l1.f[FI_ENTRY_CONTROLS] = 0;
-	exit_load_host(&l.l1, &l.in);
+	load(&l.l1, &l.in);
 	EXPECT_EQ(l.l1.f[FI_ENTRY_CONTROLS], 0);
 }
 
