@@ -92,17 +92,20 @@ static u64 exits_touching(u64 page)
 	return rdtsc() - start;
 }
 
-static void touch_create(u64 page)
+/* EPT12 has 4 KiB entries for the first split_size bytes from `area` on, before L2 ever runs. */
+static void touch_create(u64 area, u64 split_size)
 {
 	vm_create(&vm, &touching);
-	vm.gpr[RDI] = page;
+	for (u64 at = area; at < area + split_size; at += SIZE_2M)
+		ept_entry(vm.eptp, at);
+	vm.gpr[RDI] = area;
 	vm_launch(&vm);
 }
 
 /* An exit against the memory that L2 uses, in MiB, which EPT12 maps by 2 MiB pages. */
 static void curve_l2_memory(u64 area, u64 size)
 {
-	touch_create(area);
+	touch_create(area, 0);
 	for (u64 used = 0, mib = 1; mib * MIB <= size; mib = next_step(mib)) {
 		touch_pages(area + used, (mib * MIB - used) / PAGE_SIZE);
 		used = mib * MIB;
@@ -113,9 +116,7 @@ static void curve_l2_memory(u64 area, u64 size)
 /* An exit against the 4 KiB entries of EPT12 that L2 has used. */
 static void curve_ept12_entries(u64 area)
 {
-	touch_create(area);
-	for (u64 at = area; at < area + SPLIT_SIZE; at += SIZE_2M)
-		ept_entry(vm.eptp, at);
+	touch_create(area, SPLIT_SIZE);
 	for (u64 used = 0, n = 1; n * PAGE_SIZE <= SPLIT_SIZE; n = next_step(n)) {
 		touch_pages(area + used * PAGE_SIZE, n - used);
 		used = n;
@@ -126,9 +127,7 @@ static void curve_ept12_entries(u64 area)
 /* The first touch of a page against the number of those that are mapped already. */
 static void curve_first_touch(const char *name, u64 area, u64 size, bool split)
 {
-	touch_create(area);
-	for (u64 at = area; split && at < area + size; at += SIZE_2M)
-		ept_entry(vm.eptp, at);
+	touch_create(area, split ? size : 0);
 	for (u64 used = 0, n = 2 * FRESH; (n + FRESH) * PAGE_SIZE <= size; n *= 2) {
 		touch_pages(area + used * PAGE_SIZE, n - used);
 		point(name, n, touch_pages(area + n * PAGE_SIZE, FRESH), FRESH);
