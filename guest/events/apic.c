@@ -15,7 +15,6 @@
 #define APIC_ICR_HIGH 0x310
 #define APIC_ENABLE 0x100
 #define ICR_NMI 0x400
-#define ICR_INIT 0x500
 #define ICR_ASSERT 0x4000
 #define ICR_SELF 0x40000
 
@@ -62,12 +61,6 @@ void apic_unblock_nmi(void)
 {
 	nmi_unblock();
 	nmi_blocked = false;
-}
-
-void apic_send_init(void)
-{
-	*apic(APIC_ICR_HIGH) = *apic(APIC_ID);
-	*apic(APIC_ICR) = ICR_INIT | ICR_ASSERT;
 }
 
 void apic_eoi(void)

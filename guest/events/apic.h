@@ -1,5 +1,5 @@
 /*
- * What L1 does to have an interrupt, an NMI or an INIT pending: it sends them to itself through its
+ * What L1 does to have an interrupt or an NMI pending: it sends them to itself through its
  * local APIC. SDM: "Advanced Programmable Interrupt Controller (APIC)".
  */
 #ifndef GUEST_EVENTS_APIC_H
@@ -16,9 +16,6 @@ void apic_send(u8 vector);
 /* An NMI that stays pending: NMIs are blocked for L1 until apic_unblock_nmi(). */
 bool apic_send_nmi(void); /* false: L1 does not get the first one, that blocks */
 void apic_unblock_nmi(void);
-
-/* Stays pending: L1 is in VMX root operation. */
-void apic_send_init(void);
 
 /* What L2 may write to this address, with its own hand, to send itself an NMI. */
 #define APIC_ICR_ADDRESS 0xfee00300

@@ -1,5 +1,6 @@
 #include "guest/events/model.h"
 
+#include "guest/lib/selectors.h"
 #include "vmx/exits.h"
 
 /* Exit qualification for EPT violations. */
@@ -61,7 +62,7 @@ static int fault_error(const struct way *way, const struct event *e)
 	case GATE:
 		return e->vector * 8 | GATE_IN_IDT | ext;
 	case TR:
-		return 0x40 | ext;
+		return SEL_TSS | ext;
 	case CS:
 		return SEL_CODE_NOT_PRESENT | ext;
 	default:

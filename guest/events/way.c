@@ -66,7 +66,8 @@ bool way_possible(const struct world *w, const struct way *way, const struct eve
 	return controls_allow(way) && mode_allows(w, way) && event_allows(w, way, e);
 }
 
-bool way_uses_ist(const struct way *way)
+/* The gate of the event takes its stack from the TSS then. */
+static bool uses_ist(const struct way *way)
 {
 	return way->place == AT_TSS || way->place == TSS_SHORT;
 }
@@ -110,7 +111,7 @@ static void spoil_gate(struct world *w, const struct way *way, const struct even
 {
 	const u64 present = BIT(47), type = BITS(44, 40), selector = BITS(31, 16);
 
-	if (way_uses_ist(way) && way_stack(w, e->vector) == STACK)
+	if (uses_ist(way) && way_stack(w, e->vector) == STACK)
 		gate_change(w, e, 0, (u64)IST2 << 32);
 	if (way->kind == TASK)
 		gate_change(w, e, type | selector, 5ull << 40 | SEL_TASK << 16);

@@ -56,7 +56,4 @@ enum page way_page(const struct world *w, const struct way *way, const struct ev
 /* The stack of this vector's handler. */
 enum page way_stack(const struct world *w, unsigned vector);
 
-/* The gate of this event takes its stack from the TSS, by this way. */
-bool way_uses_ist(const struct way *way);
-
 #endif
