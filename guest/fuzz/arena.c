@@ -121,9 +121,9 @@ static const struct msr_slot good_msrs[MSR_SLOTS] = {
 
 void arena_reset(void)
 {
-	memory_copy(msrs[0], good_msrs, sizeof(good_msrs));
-	memory_copy(msrs[1], good_msrs, sizeof(good_msrs));
-	memory_copy(msrs[2], good_msrs, sizeof(good_msrs));
+	copy_quads(msrs[0], good_msrs, sizeof(good_msrs) / 8);
+	copy_quads(msrs[1], good_msrs, sizeof(good_msrs) / 8);
+	copy_quads(msrs[2], good_msrs, sizeof(good_msrs) / 8);
 	for (unsigned i = 0; i < 4; i++)
 		arena.pae_pdpt[i] = page(PAGE_PD) | PTE_P;
 	zero_quads((u64 *)page(PAGE_STACK), PAGE_SIZE / 8);

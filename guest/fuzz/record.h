@@ -11,6 +11,7 @@ struct record {
 	bool print;
 };
 
+/* The name's address is what tells it from others: the same image runs bare and nested. */
 void record_put(struct record *r, const char *name, u64 value);
 
 /* L1's own state, as it is to be before every entry: kept. */

@@ -4,9 +4,11 @@
 #include "guest/lib/console.h"
 #include "guest/lib/memory.h"
 
+#define FRAME_QUADS 8
+
 void record_put(struct record *r, const char *name, u64 value)
 {
-	r->hash = (r->hash ^ value) * 0x9e3779b97f4a7c15ull;
+	r->hash = (r->hash ^ value ^ (u64)name) * 0x9e3779b97f4a7c15ull;
 	r->hash ^= r->hash >> 29;
 	if (r->print)
 		print("  %s 0x%lx\n", name, value);
@@ -143,10 +145,8 @@ static void fields_record(struct record *r, const struct entry *e, const struct 
 			continue;
 		u64 value = vmread_fast(f->encoding);
 		u64 masked = value == e->image.f[i] ? 0 : mask_bits(e, (enum field_index)i);
-		if ((value ^ e->image.f[i]) & ~masked) {
-			record_put(r, f->name, i);
+		if ((value ^ e->image.f[i]) & ~masked)
 			record_put(r, f->name, value & ~masked);
-		}
 		if (value != e->base->image.f[i])
 			vmwrite_fast(f->encoding, e->base->image.f[i]);
 	}
@@ -163,7 +163,7 @@ static void ro_read(u64 *ro, bool all)
 	}
 }
 
-/* Without "activate" of what writes it, the page stays as it is: then it is not looked at. */
+/* Without "use TPR shadow" nothing writes the page: then it is not looked at. */
 static void vapic_record(struct record *r, const struct entry *e)
 {
 	const u64 *page = (const u64 *)arena.scratch;
@@ -173,6 +173,22 @@ static void vapic_record(struct record *r, const struct entry *e)
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i += 2)
 		if (page[i])
 			record_put(r, "virtual-APIC page", (u64)i << 32 | page[i]);
+}
+
+/* What the processor wrote to memory: the MSR-store area, and the frame of an event. */
+static void memory_record(struct record *r, const struct entry *e)
+{
+	const u64 *stack = (const u64 *)arena.stack_top - FRAME_QUADS;
+	bool stores = e->image.f[FI_EXIT_MSR_STORE_COUNT];
+	bool delivers = (e->image.f[FI_ENTRY_INTERRUPTION_INFO] & INTR_VALID) ||
+			e->image.f[FI_GUEST_PENDING_DEBUG];
+
+	for (unsigned i = 0; stores && i < MSR_SLOTS; i++)
+		record_put(r, "MSR-store area", arena.store_msrs[i].value);
+	for (unsigned i = 0; delivers && i < FRAME_QUADS; i++)
+		if (stack[i])
+			record_put(r, "stack", stack[i]);
+	vapic_record(r, e);
 }
 
 static void prepare_memory(const struct entry *e)
@@ -278,7 +294,7 @@ void result_of(struct entry *e, bool full, bool print, struct result *r)
 	ro_remember(e->base, r, ro, full);
 	fields_record(&record, e, r, full);
 	l1_state_record(&record);
-	vapic_record(&record, e);
+	memory_record(&record, e);
 	if (memory_touched(e))
 		arena_reset();
 	r->hash = record.hash;
