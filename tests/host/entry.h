@@ -47,6 +47,10 @@ void entry_fires(struct entry *e, const char *file, int line);
 void entry_fires_first(struct entry *e, const char *file, int line);
 void entry_passes(struct entry *e, const char *file, int line);
 
+/* The first entry that broke each rule so far; .id is CHECK_PASSED where there was none. */
+extern struct entry entry_samples[CHECK_COUNT];
+void entry_sample(const struct entry *e); /* FIRES and FIRES_FIRST do */
+
 /* Written as a dump, of all rules vmcs-check names only this one (test_vmcs_check.c). */
 void vmcs_check_names(const struct entry *e, enum check_id only, const char *file, int line);
 

@@ -472,6 +472,7 @@ CHECK_TEST(guest_activity_smm)
 	on(e, CI_ENTRY_ENTRY_TO_SMM);
 	e->v.guest_activity_state = WAIT_FOR_SIPI;
 	EXPECT(!check_info[e->id].holds(&e->in));
+	entry_sample(e);
 	e->v.guest_activity_state = SHUTDOWN;
 	EXPECT(check_info[e->id].holds(&e->in));
 	off(e, CI_ENTRY_ENTRY_TO_SMM);

@@ -218,6 +218,7 @@ CHECK_TEST(size_host32_guest)
 	off(e, CI_EXIT_HOST_ADDRESS_SPACE_SIZE);
 	EXPECT(!check_info[CHECK_size_host32_guest].holds(&e->in));
 	EXPECT(!check_info[CHECK_size_ia32e_host].holds(&e->in));
+	entry_sample(e);
 	off(e, CI_ENTRY_IA32E_MODE_GUEST);
 	EXPECT(check_info[CHECK_size_host32_guest].holds(&e->in));
 	on(e, CI_ENTRY_IA32E_MODE_GUEST);

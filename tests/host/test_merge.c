@@ -491,10 +491,33 @@ TEST(merge_reloads_pdptes_without_ept)
 
 	init(&m);
 	m.e.v.proc_controls |= PROC_ACTIVATE_SECONDARY;
+	m.e.v.entry_controls = 0; /* no control has a say in it */
 	for (unsigned ept = 0; ept <= 1; ept++) {
 		m.e.v.proc2_controls = ept ? PROC2_ENABLE_EPT : 0;
 		struct field_set r = reloaded_after(&m.e.v);
 		for (unsigned i = 0; i < 4; i++)
 			EXPECT_EQ(field_set_has(&r, FI_GUEST_PDPTE0 + i), !ept);
+	}
+}
+
+/* Whatever was in the set before, and whatever vmcs12 says: it is these registers and no other field. */
+TEST(merge_reloads_nothing_else)
+{
+	const struct field_set none = {{0}};
+	struct field_set r = {{0}};
+	struct merge m;
+
+	init(&m);
+	m.e.v.pin_controls |= PIN_ACTIVATE_PREEMPTION_TIMER;
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		field_set_add(&r, (enum field_index)i);
+	merge_reloaded_fields(&r, &none, &m.e.v);
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		bool pdpte = i >= FI_GUEST_PDPTE0 && i <= FI_GUEST_PDPTE3;
+		bool msr = i == FI_GUEST_IA32_DEBUGCTL || i == FI_GUEST_IA32_PAT ||
+			   i == FI_GUEST_IA32_EFER;
+
+		EXPECT_EQ(field_set_has(&r, (enum field_index)i),
+			  pdpte || msr || i == FI_GUEST_DR7 || i == FI_PREEMPTION_TIMER_VALUE);
 	}
 }

@@ -60,6 +60,11 @@ CASES = [
     # Our own L1 programs.
     row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
+    # A refused entry: which rule, the values, a legal one, and all of vmcs12 where that is asked for.
+    row('refused entry', NESTED, {'L1': 'build/guest/demo.elf', 'L0_ARGS': 'dump=refused', **SKYLAKE},
+        log=[r'L2 entry refused: guest_rflags_fixed: .*: GUEST_RFLAGS=0x0; nearest legal GUEST_RFLAGS=0x2\n',
+             r'\*\*\* VMCS \*\*\*\n(nestling: \w+ = 0x[0-9a-f]+\n)+nestling: \*\*\* end of VMCS',
+             r'nestling: 0x480: 0x']),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
     row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
