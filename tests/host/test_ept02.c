@@ -148,7 +148,7 @@ TEST(ept_extent_between_things)
 	static const struct ept_extent things[] = {{0x5000, 0x3000, 0x123 | EPT_R},
 						   {0x10000, PAGE_SIZE, EPT_R},
 						   {0x11000, PAGE_SIZE, 0},
-						   {0, 0, 7}};
+						   {0xa000, 0, 7}};
 	static const struct {
 		u64 address;
 		struct ept_extent expected;
@@ -175,6 +175,16 @@ TEST(ept_extent_between_things)
 			EXPECT_EQ(e.size, rows[r].expected.size);
 			EXPECT_EQ(e.special, rows[r].expected.special);
 		}
+}
+
+TEST(ept_extent_of_two_things_the_first)
+{
+	struct ept_extent e = EPT_EVERYTHING;
+
+	ept_extent_bound(&e, 0x5008, 0x5000, PAGE_SIZE, EPT_R);
+	ept_extent_bound(&e, 0x5008, 0x4000, 3 * PAGE_SIZE, EPT_RWX);
+	EXPECT_EQ(e.base, 0x5000);
+	EXPECT_EQ(e.special, EPT_SPECIAL | EPT_R);
 }
 
 /* --- one page --- */
