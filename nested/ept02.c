@@ -4,6 +4,20 @@
 #define RUN_MIN EPT_LINE
 #define RUN_MAX 64
 
+void ept_extent_bound(struct ept_extent *e, u64 address, u64 base, u64 size, u64 entry)
+{
+	u64 end = e->base + e->size;
+
+	if (e->special || size == 0)
+		return;
+	if (address - base < size)
+		*e = (struct ept_extent){base, size, EPT_SPECIAL | entry};
+	else if (base > address)
+		e->size = (base < end ? base : end) - e->base;
+	else if (base + size > e->base)
+		*e = (struct ept_extent){base + size, end - (base + size), 0};
+}
+
 static u64 offset_mask(unsigned level)
 {
 	return EPT_SIZE(level) - 1;

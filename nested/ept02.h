@@ -20,6 +20,14 @@ struct ept_extent {
 };
 #define EPT_SPECIAL BIT(63) /* even where a page has no address and no rights */
 
+#define EPT_EVERYTHING ((struct ept_extent){0, BIT(52), 0})
+
+/*
+ * Takes into account one thing that is not what lies at its address: [base, base + size), size 0: nothing.
+ * An extent around `address` that has it inside ends at it, or becomes it, with this entry.
+ */
+void ept_extent_bound(struct ept_extent *e, u64 address, u64 base, u64 size, u64 entry);
+
 static inline bool ept_covers(const struct ept_extent *e, u64 base, u64 size)
 {
 	return base >= e->base && base - e->base + size <= e->size;

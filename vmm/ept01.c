@@ -18,31 +18,17 @@ void ept01_init(struct machine *m)
 	m->ept01.eptp = l0_pa(m, m->ept01.root).v | EPTP_WALK_4 | MT_WB;
 }
 
-/* One thing that is not what lies at its address: the extent is it, or ends at it. */
-static void bound(struct ept_extent *e, u64 address, u64 base, u64 size, u64 entry)
-{
-	u64 end = e->base + e->size;
-
-	if (e->special || size == 0)
-		return;
-	if (address - base < size)
-		*e = (struct ept_extent){base, size, EPT_SPECIAL | entry};
-	else if (base > address)
-		e->size = (base < end ? base : end) - e->base;
-	else if (base + size > e->base)
-		*e = (struct ept_extent){base + size, end - (base + size), 0};
-}
-
 static struct ept_extent find_around(const struct machine *m, u64 address)
 {
-	struct ept_extent e = {0, BIT(52), 0};
+	struct ept_extent e = EPT_EVERYTHING;
 	u64 apic = m->apic_shown ? m->ept01.sink.v | EPT_RWX : 0;
 
-	bound(&e, address, m->apic_hole - 1, m->apic_hole ? PAGE_SIZE : 0, apic);
-	bound(&e, address, m->l0_base, m->l0_size, m->ept01.ones.v | EPT_R | EPT_X);
-	bound(&e, address, m->bios.page, m->bios.page ? PAGE_SIZE : 0, m->bios.shown.v | EPT_R | EPT_X);
+	ept_extent_bound(&e, address, m->apic_hole - 1, m->apic_hole ? PAGE_SIZE : 0, apic);
+	ept_extent_bound(&e, address, m->l0_base, m->l0_size, m->ept01.ones.v | EPT_R | EPT_X);
+	ept_extent_bound(&e, address, m->bios.page, m->bios.page ? PAGE_SIZE : 0,
+			 m->bios.shown.v | EPT_R | EPT_X);
 	for (const struct watch *w = m->watched.first; w; w = w->next)
-		bound(&e, address, w->page, w->on ? PAGE_SIZE : 0, w->page | EPT_R | EPT_X);
+		ept_extent_bound(&e, address, w->page, w->on ? PAGE_SIZE : 0, w->page | EPT_R | EPT_X);
 	return e;
 }
 

@@ -1,6 +1,6 @@
-#include "vmm/lib.h"
 #include "vmm/machine.h"
 #include "vmx/assert.h"
+#include "vmx/cpu.h"
 
 void *page_alloc(struct machine *m)
 {
@@ -14,7 +14,7 @@ void *page_alloc(struct machine *m)
 	} else {
 		return 0;
 	}
-	memset(page, 0, PAGE_SIZE);
+	cpu_zero(page, PAGE_SIZE);
 	return page;
 }
 
@@ -30,7 +30,7 @@ void *page_alloc_run(struct machine *m, unsigned count)
 	u8 *pages = m->pool.next;
 	ASSERT(count <= (u64)(m->pool.end - pages) / PAGE_SIZE, "no %u pages in one piece", count);
 	m->pool.next += count * PAGE_SIZE;
-	memset(pages, 0, count * PAGE_SIZE);
+	cpu_zero(pages, count * PAGE_SIZE);
 	return pages;
 }
 

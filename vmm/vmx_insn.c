@@ -32,9 +32,9 @@ static struct insn_cpu gather_cpu(const struct vcpu *v)
 	return cpu;
 }
 
-static bool long_mode(const struct vcpu *v)
+static bool long_mode(const struct insn_cpu *cpu)
 {
-	return (vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA) && (vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L);
+	return (cpu->efer & EFER_LMA) && (cpu->cs_ar & AR_L);
 }
 
 /* What the operand's address is made with: in 64-bit mode only FS and GS matter, and of them the base. */
@@ -49,9 +49,10 @@ static void read_segment(const struct vcpu *v, unsigned i, bool long64, struct o
 }
 
 /* The linear address of the memory operand, or false with the fault raised. */
-static bool find_operand(struct vcpu *v, unsigned size, bool write, u64 *linear)
+static bool find_operand(struct vcpu *v, const struct insn_cpu *cpu, unsigned size, bool write,
+			 u64 *linear)
 {
-	bool long64 = long_mode(v);
+	bool long64 = long_mode(cpu);
 	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
 	struct operand_segment segment[OPERAND_SEGMENTS];
 	enum vector vector;
@@ -72,25 +73,25 @@ static bool find_operand(struct vcpu *v, unsigned size, bool write, u64 *linear)
 	return false;
 }
 
-static bool read_operand(struct vcpu *v, void *to, unsigned size)
+static bool read_operand(struct vcpu *v, const struct insn_cpu *cpu, void *to, unsigned size)
 {
 	u64 linear;
-	return find_operand(v, size, false, &linear) && walk_read(v, linear, to, size);
+	return find_operand(v, cpu, size, false, &linear) && walk_read(v, linear, to, size);
 }
 
-static bool write_operand(struct vcpu *v, const void *from, unsigned size)
+static bool write_operand(struct vcpu *v, const struct insn_cpu *cpu, const void *from, unsigned size)
 {
 	u64 linear;
-	return find_operand(v, size, true, &linear) && walk_write(v, linear, from, size);
+	return find_operand(v, cpu, size, true, &linear) && walk_write(v, linear, from, size);
 }
 
 /* The operand faulted, and the fault is raised: the instruction ends with nothing done (R11). */
 #define FAULTED ((struct insn_outcome){.kind = INSN_FAULTED})
 
-static u64 register2(const struct vcpu *v)
+static u64 register2(const struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u64 value = vcpu_gpr(v, OPERAND_REGISTER2((u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO)));
-	return long_mode(v) ? value : value & 0xffffffff;
+	return long_mode(cpu) ? value : value & 0xffffffff;
 }
 
 static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
@@ -101,7 +102,7 @@ static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
 
 	if (o.kind != INSN_GO_ON)
 		return o;
-	if (!read_operand(v, &pointer, 8))
+	if (!read_operand(v, cpu, &pointer, 8))
 		return FAULTED;
 	o = insn_vmxon_region(cpu->caps, pointer,
 			      l1mem_read32(v->machine, (l1pa_t){pointer & PAGE_MASK}));
@@ -132,7 +133,7 @@ static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu
 	u32 launch = VMCS12_CLEAR;
 	u64 pointer;
 
-	if (!read_operand(v, &pointer, 8))
+	if (!read_operand(v, cpu, &pointer, 8))
 		return FAULTED;
 	struct insn_outcome o = insn_vmclear(n, cpu->caps, pointer);
 	if (o.kind != INSN_GO_ON)
@@ -149,7 +150,7 @@ static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu
 	struct nested *n = &v->nested;
 	u64 pointer;
 
-	if (!read_operand(v, &pointer, 8))
+	if (!read_operand(v, cpu, &pointer, 8))
 		return FAULTED;
 	struct insn_outcome o = insn_vmptrld_address(n, cpu->caps, pointer);
 	if (o.kind != INSN_GO_ON)
@@ -164,22 +165,21 @@ static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu
 
 static struct insn_outcome do_vmptrst(struct vcpu *v, const struct insn_cpu *cpu)
 {
-	(void)cpu;
-	return write_operand(v, &v->nested.current, 8) ? INSN_OK : FAULTED;
+	return write_operand(v, cpu, &v->nested.current, 8) ? INSN_OK : FAULTED;
 }
 
 static struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
 	struct insn_field field;
-	struct insn_outcome o = insn_vmread(&v->nested, cpu->caps, register2(v), &field);
+	struct insn_outcome o = insn_vmread(&v->nested, cpu->caps, register2(v, cpu), &field);
 
 	if (o.kind != INSN_GO_ON)
 		return o;
 	u64 value = insn_field_read(vmcs12_read(v, field.index), field);
 	if (OPERAND_IS_REGISTER(info))
-		vcpu_set_gpr(v, OPERAND_REGISTER(info), long_mode(v) ? value : value & 0xffffffff);
-	else if (!write_operand(v, &value, long_mode(v) ? 8 : 4))
+		vcpu_set_gpr(v, OPERAND_REGISTER(info), long_mode(cpu) ? value : value & 0xffffffff);
+	else if (!write_operand(v, cpu, &value, long_mode(cpu) ? 8 : 4))
 		return FAULTED;
 	return o;
 }
@@ -194,11 +194,11 @@ static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu
 		return (struct insn_outcome){.kind = INSN_FAIL_INVALID};
 	if (OPERAND_IS_REGISTER(info))
 		value = vcpu_gpr(v, OPERAND_REGISTER(info));
-	else if (!read_operand(v, &value, long_mode(v) ? 8 : 4))
+	else if (!read_operand(v, cpu, &value, long_mode(cpu) ? 8 : 4))
 		return FAULTED;
-	struct insn_outcome o = insn_vmwrite(&v->nested, cpu->caps, register2(v), &field);
+	struct insn_outcome o = insn_vmwrite(&v->nested, cpu->caps, register2(v, cpu), &field);
 	if (o.kind == INSN_GO_ON) {
-		value = long_mode(v) ? value : value & 0xffffffff;
+		value = long_mode(cpu) ? value : value & 0xffffffff;
 		vmcs12_write(v, field.index,
 			     insn_field_written(vmcs12_read(v, field.index), field, value));
 	}
@@ -215,13 +215,13 @@ static struct insn_outcome do_entry(struct vcpu *v, const struct insn_cpu *cpu)
 
 static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
 {
-	u64 type = register2(v);
+	u64 type = register2(v, cpu);
 	struct insn_outcome o = insn_invept_type(cpu->caps, type);
 	struct inv_descriptor d;
 
 	if (o.kind != INSN_GO_ON)
 		return o;
-	if (!read_operand(v, &d, sizeof(d)))
+	if (!read_operand(v, cpu, &d, sizeof(d)))
 		return FAULTED;
 	o = insn_invept(cpu->caps, type, d);
 	if (o.kind == INSN_GO_ON && type == INVEPT_SINGLE)
@@ -234,13 +234,13 @@ static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
 /* All of L2's translations are under one VPID of ours, whichever of L1's they belong to. */
 static struct insn_outcome do_invvpid(struct vcpu *v, const struct insn_cpu *cpu)
 {
-	u64 type = register2(v);
+	u64 type = register2(v, cpu);
 	struct insn_outcome o = insn_invvpid_type(cpu->caps, type);
 	struct inv_descriptor d;
 
 	if (o.kind != INSN_GO_ON)
 		return o;
-	if (!read_operand(v, &d, sizeof(d)))
+	if (!read_operand(v, cpu, &d, sizeof(d)))
 		return FAULTED;
 	o = insn_invvpid(cpu->caps, type, d);
 	if (o.kind == INSN_GO_ON)

@@ -1,11 +1,10 @@
 #include "vmm/walk.h"
 
-#include "vmm/cr.h"
 #include "vmm/ept02.h"
 #include "vmm/l1mem.h"
 #include "vmx/cpu.h"
 
-/* What decides a walk, read once. */
+/* What decides a walk, read once: as the paging hardware uses it, not as L1 sees it. */
 struct walk {
 	u64 cr0, cr3, cr4, efer, rflags;
 	bool write;
@@ -122,9 +121,9 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 /* Every page of the operand is translated before any byte moves. */
 static bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
 {
-	struct walk w = {l1_cr0(v),
+	struct walk w = {vcpu_read(v, VMCS_GUEST_CR0),
 			 vcpu_read(v, VMCS_GUEST_CR3),
-			 l1_cr4(v),
+			 vcpu_read(v, VMCS_GUEST_CR4),
 			 vcpu_read(v, VMCS_GUEST_IA32_EFER),
 			 vcpu_read(v, VMCS_GUEST_RFLAGS),
 			 write,

@@ -206,4 +206,11 @@ static inline void __attribute__((noreturn)) cpu_triple_fault(void)
 		__asm__ volatile("ud2");
 }
 
+/* size: a multiple of 8 */
+static inline void cpu_zero(void *at, u64 size)
+{
+	u64 words = size / 8;
+	__asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ul) : "memory");
+}
+
 #endif

@@ -140,6 +140,53 @@ static unsigned mapped(u64 from, u64 to)
 	return n;
 }
 
+/* --- extents --- */
+
+/* Whatever the order in which they come: the memory between two things, or the thing itself. */
+TEST(ept_extent_between_things)
+{
+	static const struct ept_extent things[] = {{0x5000, 0x3000, 0x123 | EPT_R},
+						   {0x10000, PAGE_SIZE, EPT_R},
+						   {0x11000, PAGE_SIZE, 0},
+						   {0xa000, 0, 7}};
+	static const struct {
+		u64 address;
+		struct ept_extent expected;
+	} rows[] = {
+		{0, {0, 0x5000, 0}},
+		{0x4fff, {0, 0x5000, 0}},
+		{0x5000, {0x5000, 0x3000, EPT_SPECIAL | 0x123 | EPT_R}},
+		{0x7fff, {0x5000, 0x3000, EPT_SPECIAL | 0x123 | EPT_R}},
+		{0x8000, {0x8000, 0x8000, 0}},
+		{0x10008, {0x10000, PAGE_SIZE, EPT_SPECIAL | EPT_R}},
+		{0x11008, {0x11000, PAGE_SIZE, EPT_SPECIAL}},
+		{0x12000, {0x12000, BIT(52) - 0x12000, 0}},
+		{BIT(52) - 1, {0x12000, BIT(52) - 0x12000, 0}},
+	};
+
+	for (unsigned order = 0; order < 4; order++)
+		for (unsigned r = 0; r < ARRAY_LEN(rows); r++) {
+			struct ept_extent e = EPT_EVERYTHING;
+			for (unsigned i = 0; i < ARRAY_LEN(things); i++) {
+				const struct ept_extent *t = &things[(i * 3 + order) % 4];
+				ept_extent_bound(&e, rows[r].address, t->base, t->size, t->special);
+			}
+			EXPECT_EQ(e.base, rows[r].expected.base);
+			EXPECT_EQ(e.size, rows[r].expected.size);
+			EXPECT_EQ(e.special, rows[r].expected.special);
+		}
+}
+
+TEST(ept_extent_of_two_things_the_first)
+{
+	struct ept_extent e = EPT_EVERYTHING;
+
+	ept_extent_bound(&e, 0x5008, 0x5000, PAGE_SIZE, EPT_R);
+	ept_extent_bound(&e, 0x5008, 0x4000, 3 * PAGE_SIZE, EPT_RWX);
+	EXPECT_EQ(e.base, 0x5000);
+	EXPECT_EQ(e.special, EPT_SPECIAL | EPT_R);
+}
+
 /* --- one page --- */
 
 TEST(ept02_page_sizes)
