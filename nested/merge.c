@@ -115,18 +115,24 @@ static u64 guest_pat(const struct merge_in *in)
 	return in->v->entry_controls & ENTRY_LOAD_IA32_PAT ? in->v->guest_ia32_pat : in->l1_pat;
 }
 
-void merge_reloaded(struct vmcs_image *out, const struct merge_in *in)
+void merge_registers(struct vmcs_image *out, const struct merge_in *in)
 {
 	const struct vmcs12 *v = in->v;
 	bool debug = v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS;
-	bool ept12 = v12_proc2(v, PROC2_ENABLE_EPT);
-	const u64 fields[4] = {v->guest_pdpte0, v->guest_pdpte1, v->guest_pdpte2, v->guest_pdpte3};
 
 	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
 	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
 	out->f[FI_GUEST_IA32_PAT] = guest_pat(in);
 	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
 	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
+}
+
+static void merge_pdptes(struct vmcs_image *out, const struct merge_in *in)
+{
+	const struct vmcs12 *v = in->v;
+	bool ept12 = v12_proc2(v, PROC2_ENABLE_EPT);
+	const u64 fields[4] = {v->guest_pdpte0, v->guest_pdpte1, v->guest_pdpte2, v->guest_pdpte3};
+
 	for (unsigned i = 0; i < 4; i++)
 		out->f[FI_GUEST_PDPTE0 + i] = ept12 ? fields[i] : in->pdpte[i];
 }
@@ -172,5 +178,6 @@ void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in)
 	out->f[FI_ENTRY_CONTROLS] = entry_controls(v, in->hw);
 	out->f[FI_TSC_OFFSET] = offset ? v->tsc_offset : 0;
 	out->f[FI_TSC_MULTIPLIER] = v->tsc_multiplier;
-	merge_reloaded(out, in);
+	merge_registers(out, in);
+	merge_pdptes(out, in);
 }

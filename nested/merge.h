@@ -22,11 +22,11 @@ struct merge_in {
  */
 void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in);
 
-/* The part of it that depends on L1's registers or memory, or that an exit does not leave in vmcs02. */
-void merge_reloaded(struct vmcs_image *out, const struct merge_in *in);
+/* The part of it that may depend on L1's registers: the timer, IA32_EFER, IA32_PAT, DR7, IA32_DEBUGCTL. */
+void merge_registers(struct vmcs_image *out, const struct merge_in *in);
 
 /*
- * Those fields: after an exit that saved `saved` (nested/exit.h), what vmcs02 holds of them is not what the
+ * Fields of that part, and PDPTEs: after an exit that saved `saved` (nested/exit.h), what vmcs02 holds of them is not what the
  * next entry has to load. SDM: "Loading Guest Control Registers, Debug Registers, and MSRs".
  */
 void merge_reloaded_fields(struct field_set *reloaded, const struct field_set *saved,

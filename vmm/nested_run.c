@@ -47,18 +47,29 @@ static void __attribute__((noreturn)) vmx_abort(struct vcpu *v, enum vmx_abort i
 	 CI_##control != CI_PROC2_VIRTUAL_INTERRUPT_DELIVERY && \
 	 CI_##control != CI_PIN_ACTIVATE_PREEMPTION_TIMER)
 
+/*
+ * L1 executed VMLAUNCH or VMRESUME, and nothing has run since: it is active, and no debug exception is
+ * pending. Of an unusable LDTR only the selector is defined, and the PDPTEs are of use to PAE paging alone.
+ */
+#define IS_NOT_WRITTEN(NAME) \
+	(FI_##NAME == FI_GUEST_ACTIVITY_STATE || FI_##NAME == FI_GUEST_PENDING_DEBUG || \
+	 FI_##NAME == FI_GUEST_LDTR_BASE || FI_##NAME == FI_GUEST_LDTR_LIMIT || \
+	 (FI_##NAME >= FI_GUEST_PDPTE0 && FI_##NAME <= FI_GUEST_PDPTE3))
+
 /* Requires vmcs01 loaded; the fields are known to exist. This is the longest part of a nested exit. */
 static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 {
 	ASSERT(v->loaded == &v->vmcs01, "%s is loaded", v->loaded->name);
 #define F(width, NAME, member, encoding, group, merge, control) \
-	if (PART_OF_L1(group, merge, control)) \
+	if (PART_OF_L1(group, merge, control) && !IS_NOT_WRITTEN(NAME)) \
 		HW_VMWRITE_OR(VMCS_##NAME, l1->f[FI_##NAME], refused);
 #include "vmx/fields.def"
 #undef F
 	HW_VMWRITE_OR(VMCS_CR0_READ_SHADOW, l1->f[FI_CR0_READ_SHADOW], refused);
 	HW_VMWRITE_OR(VMCS_CR4_READ_SHADOW, l1->f[FI_CR4_READ_SHADOW], refused);
 	HW_VMWRITE_OR(VMCS_ENTRY_CONTROLS, l1->f[FI_ENTRY_CONTROLS], refused);
+	for (unsigned i = 0; exit_host_uses_pae(v->nested.v12) && i < 4; i++)
+		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, l1->f[FI_GUEST_PDPTE0 + i]);
 	return;
 refused:
 	PANIC("vmcs01: a VMWRITE of L1's state failed");
@@ -368,7 +379,7 @@ static void add_what_is_outside(struct vcpu *v, struct check_work *work)
 	if (v12->vmcs_link_pointer != NO_VMCS)
 		check_work_add(work, index, IN_LINK_REVISION);
 	if (!v12_proc2(v12, PROC2_ENABLE_EPT)) {
-		vmcs12_pull(v, &v->efer_fields);
+		vmcs12_pull(v, &v->pae_fields);
 		for (unsigned i = IN_PDPTE0; merge_uses_pae(v12) && i <= IN_PDPTE3; i++)
 			check_work_add(work, index, i);
 	}
@@ -386,7 +397,7 @@ static enum check_id check_changed(struct vcpu *v, struct check_in *in)
 	struct check_work work = {{{0}}, {{0}}};
 
 	FIELD_SET_EACH(i, &v->vmcs12.dirty)
-		check_work_add(&work, &v->machine->check_index, (unsigned)i);
+	check_work_add(&work, &v->machine->check_index, (unsigned)i);
 	add_what_is_outside(v, &work);
 	vmcs12_pull(v, &work.fields);
 	gather_checks(v, in);

@@ -72,8 +72,10 @@ struct events {
 /* Fields in the order in which they were added. */
 #define FIELD_LIST_MAX 40
 struct field_list {
-	u8 field[FIELD_LIST_MAX];
-	u16 encoding[FIELD_LIST_MAX];
+	struct {
+		u16 encoding;
+		u16 field; /* enum field_index */
+	} row[FIELD_LIST_MAX];
 	unsigned count;
 	struct field_set set;
 };
@@ -85,7 +87,8 @@ struct vmcs12_state {
 	bool in_vmcs02; /* vmcs02 was made from this VMCS: it differs in .dirty alone */
 	struct field_set stale; /* the value is in vmcs02 */
 	struct field_set dirty; /* changed since vmcs02 was made */
-	struct field_set near; /* of which any may be dirty, and vmcs02 is still made by writing them alone */
+	struct field_set
+		near; /* of which any may be dirty, and vmcs02 is still made by writing them alone */
 	bool far; /* something else is dirty too */
 	struct field_set unseen; /* the shadow VMCS has an old value */
 	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
@@ -154,6 +157,7 @@ struct vcpu {
 	struct field_set saved,
 		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
 	struct field_set information; /* the exit-information fields that exits write */
+	struct field_set pae_fields; /* what tells whether L2 uses PAE paging */
 	struct field_set efer_fields; /* what L2's IA32_EFER depends on where vmcs12 does not load it */
 	struct field_set existing; /* on this processor */
 	struct field_set image_fields, copied_fields,

@@ -34,8 +34,8 @@ void vmcs02_init(struct vcpu *v)
 		vcpu_write(v, field_info[i].encoding, 0);
 	}
 	field_set_add(&v->efer_fields, FI_GUEST_CR0);
-	field_set_add(&v->efer_fields, FI_GUEST_CR4);
-	field_set_add(&v->efer_fields, FI_ENTRY_CONTROLS);
+	field_set_add(&v->pae_fields, FI_GUEST_CR0);
+	field_set_add(&v->pae_fields, FI_GUEST_CR4);
 	vcpu_write(v, VMCS_VPID, VPID02);
 	v->vpid02 = VPID02;
 	bitmap02_init(v);
@@ -133,14 +133,14 @@ static void switch_over(struct vcpu *v)
 static void write_fields(struct vcpu *v, struct field_set fields, const u64 *value)
 {
 	FIELD_SET_EACH(i, &fields)
-		vcpu_write(v, field_info[i].encoding, value[i]);
+	vcpu_write(v, field_info[i].encoding, value[i]);
 }
 
 /* Fields of L1's that vmcs02 does not have, and that nothing but the entry or the exit itself reads. */
 static const enum field_index without_vmcs02[] = {
 	FI_ENTRY_INTERRUPTION_INFO, FI_ENTRY_EXCEPTION_ERROR_CODE, FI_ENTRY_INSTRUCTION_LENGTH,
-	FI_ENTRY_MSR_LOAD_ADDR,	    FI_ENTRY_MSR_LOAD_COUNT,	   FI_EXIT_MSR_STORE_ADDR,
-	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,	   FI_EXIT_MSR_LOAD_COUNT,
+	FI_ENTRY_MSR_LOAD_ADDR,     FI_ENTRY_MSR_LOAD_COUNT,       FI_EXIT_MSR_STORE_ADDR,
+	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,         FI_EXIT_MSR_LOAD_COUNT,
 };
 
 /* What the exits and the next entries do with each field, by the controls. */
@@ -150,13 +150,14 @@ static void sort_fields(struct vcpu *v)
 	struct field_set *near = &v->vmcs12.near;
 
 	exit_saved_fields(&v->saved, v12);
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		v->saved.w[w] &= v->existing.w[w];
+	EACH_WORD(w)
+	v->saved.w[w] &= v->existing.w[w];
+	field_set_remove(&v->saved, FI_ENTRY_CONTROLS); /* read at each exit: vmm/vmcs12.c */
 	merge_reloaded_fields(&v->reloaded, &v->saved, v12);
 	field_list_clear(&v->reload);
 	FIELD_SET_EACH(i, &v->reloaded)
-		if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
-			field_list_add(&v->reload, i);
+	if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
+		field_list_add(&v->reload, i);
 	vmcs12_saved_is_new(v);
 	*near = v->copied_fields;
 	field_set_add_all(near, &v->host_fields);
@@ -205,7 +206,7 @@ static void write_pdptes(struct vcpu *v, const u64 pdpte[4])
 static void write_list(struct vcpu *v, const struct field_list *list, const u64 *value)
 {
 	for (unsigned n = 0; n < list->count; n++)
-		vcpu_write(v, list->encoding[n], value[list->field[n]]);
+		vcpu_write(v, list->row[n].encoding, value[list->row[n].field]);
 }
 
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
@@ -214,12 +215,12 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	bool pae = !v12_proc2(v->nested.v12, PROC2_ENABLE_EPT) && merge_uses_pae(v->nested.v12);
 	struct field_set copied;
 
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
+	EACH_WORD(w)
+	copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
 	if (v->reload.count > 0) {
 		vmcs12_pull(v, &v->efer_fields);
 		struct merge_in in = gather(v, pdpte);
-		merge_reloaded(&v->vmcs02_image, &in);
+		merge_registers(&v->vmcs02_image, &in);
 	}
 	clear_sink(v);
 	switch_over(v);

@@ -20,8 +20,8 @@ bool field_list_add(struct field_list *list, enum field_index i)
 {
 	if (list->count == FIELD_LIST_MAX || field_set_has(&list->set, i))
 		return false;
-	list->field[list->count] = (u8)i;
-	list->encoding[list->count++] = field_info[i].encoding;
+	list->row[list->count].field = (u16)i;
+	list->row[list->count++].encoding = field_info[i].encoding;
 	field_set_add(&list->set, i);
 	return true;
 }
@@ -39,7 +39,7 @@ static void bitmap_set(u8 *bitmap, enum field_index i, bool exits)
 /* What an exit does not change is always in the shadow VMCS. */
 static bool changed_by_exits(enum field_index i)
 {
-	return field_info[i].group == GUEST || field_info[i].group == RO || i == FI_ENTRY_CONTROLS;
+	return field_info[i].group == GUEST || field_info[i].group == RO;
 }
 
 static bool exists_for_l1(const struct vcpu *v, enum field_index i)
@@ -174,7 +174,7 @@ void vmcs12_saved_is_new(struct vcpu *v)
 
 	s->places_saved = 0;
 	for (unsigned n = 0; n < s->read.count; n++)
-		if (field_set_has(&v->saved, s->read.field[n]))
+		if (field_set_has(&v->saved, s->read.row[n].field))
 			s->places_saved |= BIT(n);
 }
 
@@ -185,13 +185,14 @@ static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 	struct field_set now;
 	u64 any = 0;
 
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		any |= now.w[w] = s->stale.w[w] & fields->w[w];
+	EACH_WORD(w)
+	any |= now.w[w] = s->stale.w[w] & fields->w[w];
 	if (!any)
 		return;
 	field_set_remove_all(&s->stale, &now);
 	vmcs_load(&v->vmcs02);
-	FIELD_SET_EACH(i, &now) {
+	FIELD_SET_EACH(i, &now)
+	{
 		pull_field(v, i);
 		if (keep)
 			begin_to_keep(v, i);
@@ -231,7 +232,7 @@ static void begin_to_read(struct vcpu *v, enum field_index i)
 	if (!s->shadowing || !field_set_has(&s->read.set, i))
 		return;
 	for (unsigned n = 0; n < s->read.count; n++)
-		s->shown |= s->read.field[n] == i ? BIT(n) : 0;
+		s->shown |= s->read.row[n].field == i ? BIT(n) : 0;
 	bitmap_set(s->vmread_bitmap, i, false);
 	field_set_add(&s->unseen, i);
 }
@@ -305,9 +306,9 @@ void vmcs12_take(struct vcpu *v)
 	if (s->written.count > 0) {
 		vmcs_load(&v->shadow);
 		for (unsigned n = 0; n < s->written.count; n++) {
-			u64 value = vmcs_read(&v->shadow, s->written.encoding[n]);
-			if (value != f[s->written.field[n]])
-				set_field(v, s->written.field[n], value);
+			u64 value = vmcs_read(&v->shadow, s->written.row[n].encoding);
+			if (value != f[s->written.row[n].field])
+				set_field(v, s->written.row[n].field, value);
 		}
 		vmcs_load(&v->vmcs01);
 	}
@@ -315,25 +316,55 @@ void vmcs12_take(struct vcpu *v)
 		begin_lists(v);
 }
 
+/* All rows of the list from vmcs02: bit n says whether row n has changed. Requires vmcs02 loaded. */
+static u64 read_rows(struct vcpu *v)
+{
+	const struct field_list *list = &v->vmcs12.read;
+	u64 *f = v->nested.v12->f, changed = 0;
+
+	for (unsigned n = 0; n < list->count; n++) {
+		u64 value, *field = &f[list->row[n].field];
+		if (hw_vmread(list->row[n].encoding, &value) != VMX_SUCCEED)
+			vmcs_refused(&v->vmcs02, list->row[n].encoding);
+		changed |= (u64)(value != *field) << n;
+		*field = value;
+	}
+	return changed;
+}
+
+/* Those alone that the exit has written; L0 may have written the others. */
+static u64 read_some_rows(struct vcpu *v, u64 places)
+{
+	const struct field_list *list = &v->vmcs12.read;
+	u64 *f = v->nested.v12->f;
+
+	for (u64 left = places; left; left &= left - 1) {
+		unsigned n = (unsigned)__builtin_ctzl(left);
+		f[list->row[n].field] = vmcs_read(&v->vmcs02, list->row[n].encoding);
+	}
+	return ~0ul;
+}
+
+/* One bit of it follows L2 (R73); it is not in the list, which takes values as they are. */
+static void read_entry_controls(struct vcpu *v)
+{
+	u64 *f = &v->nested.v12->f[FI_ENTRY_CONTROLS], old = *f;
+
+	*f = exit_saved_value(FI_ENTRY_CONTROLS, old, vmcs_read(&v->vmcs02, VMCS_ENTRY_CONTROLS));
+	if (*f != old)
+		vmcs12_changed(v, FI_ENTRY_CONTROLS);
+}
+
 void vmcs12_exited(struct vcpu *v, bool information)
 {
 	struct vmcs12_state *s = &v->vmcs12;
-	u64 *f = v->nested.v12->f, changed, places = s->places_saved;
+	u64 places = s->places_saved | (information ? s->places_of_information : 0);
+	bool all = places == BIT(s->read.count) - 1;
 
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) & ~s->read.set.w[w];
-	if (information)
-		places |= s->places_of_information;
-	changed = ~places; /* what the exit does not write, L0 may have */
-	for (; places; places &= places - 1) {
-		unsigned n = (unsigned)__builtin_ctzl(places);
-		enum field_index i = s->read.field[n];
-		u64 value = exit_saved_value(i, f[i], vmcs_read(&v->vmcs02, s->read.encoding[n]));
-		if (value != f[i])
-			changed |= BIT(n);
-		f[i] = value;
-	}
-	s->changed = changed & s->shown;
+	EACH_WORD(w)
+	s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) & ~s->read.set.w[w];
+	read_entry_controls(v);
+	s->changed = (all ? read_rows(v) : read_some_rows(v, places)) & s->shown;
 }
 
 static void give_unseen(struct vcpu *v)
@@ -348,13 +379,13 @@ void vmcs12_give(struct vcpu *v)
 	const u64 *f = v->nested.v12->f;
 	u64 any = s->changed;
 
-	for (unsigned w = 0; w < FIELD_WORDS; w++)
-		any |= s->unseen.w[w];
+	EACH_WORD(w)
+	any |= s->unseen.w[w];
 	if (any) {
 		vmcs_load(&v->shadow);
 		for (; s->changed; s->changed &= s->changed - 1) {
 			unsigned n = (unsigned)__builtin_ctzl(s->changed);
-			vmcs_write(&v->shadow, s->read.encoding[n], f[s->read.field[n]]);
+			vmcs_write(&v->shadow, s->read.row[n].encoding, f[s->read.row[n].field]);
 		}
 		give_unseen(v);
 	}

@@ -345,7 +345,7 @@ struct loaded {
 };
 
 /* Both steps, as on each exit whose host state is another than the last one's. */
-static void load(struct vmcs_image *l1, const struct exit_host_in *in)
+static void load_both(struct vmcs_image *l1, const struct exit_host_in *in)
 {
 	exit_load_host(l1, in->v);
 	exit_load_kept(l1, in);
@@ -385,7 +385,7 @@ static const u64 *load(struct loaded *l)
 {
 	for (unsigned i = 0; i < FI_COUNT; i++)
 		l->l1.f[i] = POISON;
-	load(&l->l1, &l->in);
+	load_both(&l->l1, &l->in);
 	return l->l1.f;
 }
 
@@ -630,10 +630,10 @@ TEST(exit_sets_l1s_mode)
 	EXPECT_EQ(load(&l)[FI_ENTRY_CONTROLS], POISON | ENTRY_IA32E_MODE_GUEST);
 	load_init(&l, false);
 	l.l1.f[FI_ENTRY_CONTROLS] = 0xffff;
-	load(&l.l1, &l.in);
+	load_both(&l.l1, &l.in);
 	EXPECT_EQ(l.l1.f[FI_ENTRY_CONTROLS], 0xfdff);
 	l.l1.f[FI_ENTRY_CONTROLS] = 0;
-	load(&l.l1, &l.in);
+	load_both(&l.l1, &l.in);
 	EXPECT_EQ(l.l1.f[FI_ENTRY_CONTROLS], 0);
 }
 

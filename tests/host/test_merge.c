@@ -14,6 +14,8 @@ struct merge {
 	struct vmcs_image out;
 };
 
+static const u64 pdptes[4] = {0x1001, 0x2001, 0x3001, 0x4001};
+
 static void init(struct merge *m)
 {
 	*m = (struct merge){.e = {.id = CHECK_PASSED}};
@@ -26,7 +28,7 @@ static void init(struct merge *m)
 		.l1_pat = 0x0706050400010406,
 		.l1_dr7 = 0x403,
 		.l1_debugctl = 1,
-		.pdpte = {0x1001, 0x2001, 0x3001, 0x4001},
+		.pdpte = pdptes,
 	};
 }
 
