@@ -98,7 +98,8 @@ struct check_work {
 	struct field_set fields;
 };
 
-static inline void check_work_add(struct check_work *work, const struct check_index *index, unsigned input)
+static inline void check_work_add(struct check_work *work, const struct check_index *index,
+				  unsigned input)
 {
 	for (unsigned w = 0; w < CHECK_WORDS; w++)
 		work->rows.w[w] |= index->of[input].rows.w[w];
