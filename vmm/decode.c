@@ -31,6 +31,7 @@ static u64 next_signed(struct cursor *c, unsigned size)
 	for (unsigned i = 0; i < size; i++)
 		value |= (u64)next(c) << (8 * i);
 	unsigned shift = 64 - 8 * size;
+	/* cppcheck-suppress shiftTooManyBitsSigned */
 	return shift < 64 ? (u64)((s64)(value << shift) >> shift) : 0;
 }
 
