@@ -109,8 +109,10 @@ void event_deliver_again(struct vcpu *v)
 	restore_nmi_blocking(v);
 	if (!(x->vectoring_info & INTR_VALID))
 		return;
-	event_put_in_flight(v, x->vectoring_info & ~INTR_NMI_UNBLOCKING, x->vectoring_error_code,
-			    x->insn_length);
+	u32 info = x->vectoring_info & ~INTR_NMI_UNBLOCKING;
+	if (!(vcpu_read(v, VMCS_GUEST_CR0) & CR0_PE)) /* real-address mode has no error codes (R55) */
+		info &= ~INTR_ERROR_CODE_VALID;
+	event_put_in_flight(v, info, x->vectoring_error_code, x->insn_length);
 	if (is_nmi(&v->events.in_flight))
 		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
 			   vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKING_NMI);

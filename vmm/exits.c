@@ -34,10 +34,10 @@ void l0_undefined(struct vcpu *v)
 
 void l0_exception_nmi(struct vcpu *v)
 {
-	if (INTR_TYPE(v->exit.intr_info) == INTR_NMI)
-		event_pend(v, EVENT_NMI);
-	else
+	if (INTR_TYPE(v->exit.intr_info) != INTR_NMI)
 		l0_unexpected(v);
+	event_pend(v, EVENT_NMI);
+	cpu_unblock_nmis(); /* the exit has blocked them, and no handler of L0's returns from it */
 }
 
 void l0_triple_fault(struct vcpu *v)

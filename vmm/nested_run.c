@@ -147,6 +147,8 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 		vmx_abort(v, ABORT_SAVE_MSRS);
 	struct exit_host_in in = gather_kept(v);
 	in.nmi_blocking = blocks_nmis(v, is_nmi);
+	if (in.nmi_blocking)
+		cpu_unblock_nmis(); /* for L0; L1's blocking is vmcs01's to track */
 	enter_l1(v, &in);
 }
 

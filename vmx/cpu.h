@@ -163,6 +163,17 @@ static inline void cpu_ltr(u16 selector)
 	__asm__ volatile("ltr %0" : : "r"(selector));
 }
 
+/* SDM: "Handling Multiple NMIs": an IRET ends the blocking, whatever it returns from. */
+static inline void cpu_unblock_nmis(void)
+{
+	u64 stack, value;
+	__asm__ volatile("mov %%rsp, %0\n\tmov %%ss, %k1\n\tpush %1\n\tpush %0\n\tpushfq\n\t"
+			 "mov %%cs, %k1\n\tpush %1\n\tlea 1f(%%rip), %1\n\tpush %1\n\tiretq\n1:"
+			 : "=&r"(stack), "=&r"(value)
+			 :
+			 : "cc", "memory");
+}
+
 static inline void cpu_wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");

@@ -55,6 +55,15 @@ static struct defect defects[] = {
 /* SDM: "VMX-Preemption Timer": blocking by STI does not matter to it. Bochs waits for one instruction. */
 #define STI_BLOCKS_TIMER (&defects[7])
 	{.name = "sti-blocks-timer", .what = "RIP", .bits = ~0ull, .everything = true},
+/*
+ * SDM: "Architectural State before a VM Exit": an NMI that exits directly blocks NMIs only after the exit.
+ * Bochs saves them as blocked already.
+ */
+#define NMI_BLOCKS_EARLY (&defects[8])
+	{.name = "nmi-blocks-early",
+	 .what = "interruptibility",
+	 .bits = BLOCKING_NMI,
+	 .spoils = {{FI_GUEST_INTERRUPTIBILITY, BLOCKING_NMI}}},
 };
 
 void defects_of_delivery(const struct flight *f)
@@ -93,6 +102,11 @@ void defect_interrupt_if_0(void)
 void defect_sti_blocks_timer(void)
 {
 	report_defect(STI_BLOCKS_TIMER);
+}
+
+void defect_nmi_blocks_early(void)
+{
+	report_defect(NMI_BLOCKS_EARLY);
 }
 
 void defects_total(void)

@@ -28,6 +28,7 @@ void defect_nmi_stays_blocked(void);
 void defect_mtf_never(void);
 void defect_interrupt_if_0(void);
 void defect_sti_blocks_timer(void);
+void defect_nmi_blocks_early(void);
 
 /* How many rows each has been met in, on lines that start with "~". */
 void defects_total(void);

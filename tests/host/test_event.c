@@ -47,8 +47,9 @@ static const struct row {
 	{EVENT_SIPI, 0, IN_WFS, DROP},
 	{EVENT_SIPI, L2, 0, LEAVE},
 	{EVENT_SIPI, 0, 0, RESET},
-	/* "Monitor Trap Flag". */
+	/* "Architectural State before a VM Exit": blocked in shutdown and wait-for-SIPI, not in HLT. */
 	{EVENT_MTF, IN_WFS, 0, STAY},
+	{EVENT_MTF, IN_SHUTDOWN, 0, STAY},
 	{EVENT_MTF, 0, 0, LEAVE},
 	/* "Delivery of Pending Debug Exceptions after VM Entry": not in shutdown or wait-for-SIPI. */
 	{EVENT_DEBUG_TRAP, IN_WFS, 0, STAY},
