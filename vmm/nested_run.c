@@ -21,11 +21,24 @@
 /* SDM: "VMX Aborts". */
 enum vmx_abort { ABORT_SAVE_MSRS = 1, ABORT_HOST_PDPTES = 2, ABORT_LOAD_MSRS = 4 };
 
+/* What does not change from entry to entry is filled in once. */
+static void gather_always(struct vcpu *v)
+{
+	v->check_in = (struct check_in){
+		.v = v->nested.v12,
+		.caps = &v->machine->l1,
+		.efer_valid = v->machine->efer_valid,
+		.debugctl_valid = BITS(15, 6) | BITS(1, 0),
+		.rtm = v->machine->rtm,
+	};
+}
+
 void nested_init(struct vcpu *v)
 {
 	v->nested.vmxon_pointer = NO_VMCS;
 	vmcs02_init(v);
 	vmcs12_init(v);
+	gather_always(v);
 	for (unsigned i = 0; i < FI_COUNT; i++)
 		if (field_info[i].group == RO && i != FI_VM_INSTRUCTION_ERROR &&
 		    !(i >= FI_IO_RCX && i <= FI_IO_RIP))
@@ -324,28 +337,34 @@ static struct insn_outcome fail(enum vm_instruction_error error)
 	return (struct insn_outcome){.kind = INSN_FAIL, .error = error};
 }
 
-static void gather_checks(const struct vcpu *v, struct check_in *in)
+static void gather_pdptes(const struct vcpu *v, u64 pdpte[4])
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+	bool used = !v12_proc2(v12, PROC2_ENABLE_EPT) && merge_uses_pae(v12);
+	u64 table = v12->guest_cr3 & 0xffffffe0;
+
+	for (unsigned i = 0; i < 4; i++)
+		pdpte[i] = used ? l1mem_read64(v->machine, (l1pa_t){table + 8 * i}) : 0;
+}
+
+static struct check_in *gather_checks(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
 	const struct vmcs12 *v12 = v->nested.v12;
+	struct check_in *in = &v->check_in;
 
-	in->v = v12;
-	in->caps = &m->l1;
 	in->l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
-	in->efer_valid = m->efer_valid;
-	in->debugctl_valid = BITS(15, 6) | BITS(1, 0);
-	in->rtm = m->rtm;
-	in->sgx = false;
-	in->current_vmcs = (l1pa_t){v->nested.current};
+	in->current_vmcs.v = v->nested.current;
 	in->vtpr = in->link_revision = 0;
-	in->pdpte[0] = in->pdpte[1] = in->pdpte[2] = in->pdpte[3] = 0;
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
 		in->vtpr = l1mem_read32(m, (l1pa_t){(v12->virtual_apic_address & PAGE_MASK) + 0x80});
 	if (v12->vmcs_link_pointer != NO_VMCS)
 		in->link_revision = l1mem_read32(m, (l1pa_t){v12->vmcs_link_pointer & PAGE_MASK});
-	if (!v12_proc2(v12, PROC2_ENABLE_EPT) && merge_uses_pae(v12))
-		for (unsigned i = 0; i < 4; i++)
-			in->pdpte[i] = l1mem_read64(m, (l1pa_t){(v12->guest_cr3 & 0xffffffe0) + 8 * i});
+	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
+		gather_pdptes(v, in->pdpte);
+	else
+		in->pdpte[0] = in->pdpte[1] = in->pdpte[2] = in->pdpte[3] = 0;
+	return in;
 }
 
 static u64 guest_failure_qualification(enum check_id id)
@@ -361,10 +380,10 @@ static u64 guest_failure_qualification(enum check_id id)
 }
 
 /* The first check that fails, of all. */
-static enum check_id check_all(struct vcpu *v, struct check_in *in)
+static enum check_id check_all(struct vcpu *v)
 {
 	vmcs12_pull_all(v);
-	gather_checks(v, in);
+	const struct check_in *in = gather_checks(v);
 	enum check_id id = check_controls_and_host(in);
 	return id != CHECK_PASSED ? id : check_guest(in);
 }
@@ -387,14 +406,13 @@ static void add_what_is_outside(struct vcpu *v, struct check_work *work)
 	}
 	if (ia32e != v->vmcs12.l1_ia32e)
 		check_work_add(work, index, IN_L1_IA32E);
-	v->vmcs12.l1_ia32e = ia32e;
 }
 
 /*
  * The first check that fails, of those that look at anything that has changed since the last entry: the
  * others held then. What an exit has saved of L2 holds, as far as nobody has changed it.
  */
-static enum check_id check_changed(struct vcpu *v, struct check_in *in)
+static enum check_id check_changed(struct vcpu *v)
 {
 	struct check_work work = {{{0}}, {{0}}};
 
@@ -402,8 +420,7 @@ static enum check_id check_changed(struct vcpu *v, struct check_in *in)
 	check_work_add(&work, &v->machine->check_index, (unsigned)i);
 	add_what_is_outside(v, &work);
 	vmcs12_pull(v, &work.fields);
-	gather_checks(v, in);
-	return check_these(in, &work.rows);
+	return check_these(gather_checks(v), &work.rows);
 }
 
 static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
@@ -426,18 +443,18 @@ struct insn_outcome nested_enter(struct vcpu *v)
 	const struct vmcs12 *v12 = v->nested.v12;
 	bool close = vmcs02_is_close(v);
 	struct field_set changed = v->vmcs12.dirty;
-	struct check_in in;
-	enum check_id id = close ? check_changed(v, &in) : check_all(v, &in);
+	enum check_id id = close ? check_changed(v) : check_all(v);
 	u32 failed;
 
 	if (!close || field_set_meets(&changed, &v->host_fields))
 		v->host_is_made = false;
 	if (id != CHECK_PASSED)
-		return refuse_entry(v, &in, id);
+		return refuse_entry(v, &v->check_in, id);
+	v->vmcs12.l1_ia32e = v->check_in.l1_ia32e;
 	if (close)
-		vmcs02_update(v, in.pdpte);
+		vmcs02_update(v, v->check_in.pdpte);
 	else
-		vmcs02_make(v, in.pdpte);
+		vmcs02_make(v, v->check_in.pdpte);
 	if (!v12->entry_msr_load_count)
 		return INSN_OK;
 	failed = msr_list_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);

@@ -50,8 +50,11 @@ static void handle_by_l0(struct vcpu *v)
 
 	if (basic >= EXIT_REASON_COUNT || !handlers[basic])
 		PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
-	vcpu_read_details(v);
-	event_deliver_again(v);
+	if (basic != EXIT_REASON_VMLAUNCH &&
+	    basic != EXIT_REASON_VMRESUME) /* these look for themselves */
+		vcpu_read_details(v);
+	if (exit_can_be_in_delivery(v->exit.reason))
+		event_deliver_again(v);
 	handlers[basic](v);
 }
 

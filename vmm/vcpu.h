@@ -156,6 +156,7 @@ struct vcpu {
 	struct field_list reload; /* .reloaded as a list, without the PDPTEs */
 	struct field_set saved,
 		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
+	struct check_in check_in; /* what the entry checks look at */
 	struct field_set information; /* the exit-information fields that exits write */
 	struct field_set pae_fields; /* what tells whether L2 uses PAE paging */
 	struct field_set efer_fields; /* what L2's IA32_EFER depends on where vmcs12 does not load it */

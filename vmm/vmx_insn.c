@@ -288,6 +288,7 @@ static void finish(struct vcpu *v, struct insn_outcome o)
 		vmcs12_give(v);
 	}
 	vcpu_write(v, VMCS_GUEST_RFLAGS, insn_flags(n, vcpu_read(v, VMCS_GUEST_RFLAGS), o));
+	vcpu_read_details(v);
 	vcpu_skip(v);
 }
 
