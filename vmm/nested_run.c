@@ -416,8 +416,8 @@ static enum check_id check_changed(struct vcpu *v)
 {
 	struct check_work work = {{{0}}, {{0}}};
 
-	FIELD_SET_EACH(i, &v->vmcs12.dirty)
-	check_work_add(&work, &v->machine->check_index, (unsigned)i);
+	FIELD_SET_EACH (i, &v->vmcs12.dirty)
+		check_work_add(&work, &v->machine->check_index, (unsigned)i);
 	add_what_is_outside(v, &work);
 	vmcs12_pull(v, &work.fields);
 	return check_these(gather_checks(v), &work.rows);

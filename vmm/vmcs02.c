@@ -132,8 +132,8 @@ static void switch_over(struct vcpu *v)
 
 static void write_fields(struct vcpu *v, struct field_set fields, const u64 *value)
 {
-	FIELD_SET_EACH(i, &fields)
-	vcpu_write(v, field_info[i].encoding, value[i]);
+	FIELD_SET_EACH (i, &fields)
+		vcpu_write(v, field_info[i].encoding, value[i]);
 }
 
 /* Fields of L1's that vmcs02 does not have, and that nothing but the entry or the exit itself reads. */
@@ -150,14 +150,14 @@ static void sort_fields(struct vcpu *v)
 	struct field_set *near = &v->vmcs12.near;
 
 	exit_saved_fields(&v->saved, v12);
-	EACH_WORD(w)
-	v->saved.w[w] &= v->existing.w[w];
+	EACH_WORD (w)
+		v->saved.w[w] &= v->existing.w[w];
 	field_set_remove(&v->saved, FI_ENTRY_CONTROLS); /* read at each exit: vmm/vmcs12.c */
 	merge_reloaded_fields(&v->reloaded, &v->saved, v12);
 	field_list_clear(&v->reload);
-	FIELD_SET_EACH(i, &v->reloaded)
-	if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
-		field_list_add(&v->reload, i);
+	FIELD_SET_EACH (i, &v->reloaded)
+		if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
+			field_list_add(&v->reload, i);
 	vmcs12_saved_is_new(v);
 	*near = v->copied_fields;
 	field_set_add_all(near, &v->host_fields);
@@ -215,8 +215,8 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	bool pae = !v12_proc2(v->nested.v12, PROC2_ENABLE_EPT) && merge_uses_pae(v->nested.v12);
 	struct field_set copied;
 
-	EACH_WORD(w)
-	copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
+	EACH_WORD (w)
+		copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
 	if (v->reload.count > 0) {
 		vmcs12_pull(v, &v->efer_fields);
 		struct merge_in in = gather(v, pdpte);

@@ -185,14 +185,13 @@ static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 	struct field_set now;
 	u64 any = 0;
 
-	EACH_WORD(w)
-	any |= now.w[w] = s->stale.w[w] & fields->w[w];
+	EACH_WORD (w)
+		any |= now.w[w] = s->stale.w[w] & fields->w[w];
 	if (!any)
 		return;
 	field_set_remove_all(&s->stale, &now);
 	vmcs_load(&v->vmcs02);
-	FIELD_SET_EACH(i, &now)
-	{
+	FIELD_SET_EACH (i, &now) {
 		pull_field(v, i);
 		if (keep)
 			begin_to_keep(v, i);
@@ -361,8 +360,9 @@ void vmcs12_exited(struct vcpu *v, bool information)
 	u64 places = s->places_saved | (information ? s->places_of_information : 0);
 	bool all = places == BIT(s->read.count) - 1;
 
-	EACH_WORD(w)
-	s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) & ~s->read.set.w[w];
+	EACH_WORD (w)
+		s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) &
+				~s->read.set.w[w];
 	read_entry_controls(v);
 	s->changed = (all ? read_rows(v) : read_some_rows(v, places)) & s->shown;
 }
@@ -379,8 +379,8 @@ void vmcs12_give(struct vcpu *v)
 	const u64 *f = v->nested.v12->f;
 	u64 any = s->changed;
 
-	EACH_WORD(w)
-	any |= s->unseen.w[w];
+	EACH_WORD (w)
+		any |= s->unseen.w[w];
 	if (any) {
 		vmcs_load(&v->shadow);
 		for (; s->changed; s->changed &= s->changed - 1) {

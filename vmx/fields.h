@@ -77,36 +77,35 @@ static inline void field_set_remove(struct field_set *s, enum field_index i)
 
 static inline void field_set_add_all(struct field_set *s, const struct field_set *more)
 {
-	EACH_WORD(w)
-	s->w[w] |= more->w[w];
+	EACH_WORD (w)
+		s->w[w] |= more->w[w];
 }
 
 static inline void field_set_remove_all(struct field_set *s, const struct field_set *gone)
 {
-	EACH_WORD(w)
-	s->w[w] &= ~gone->w[w];
+	EACH_WORD (w)
+		s->w[w] &= ~gone->w[w];
 }
 
 static inline bool field_set_meets(const struct field_set *a, const struct field_set *b)
 {
 	u64 common = 0;
-	EACH_WORD(w)
-	common |= a->w[w] & b->w[w];
+	EACH_WORD (w)
+		common |= a->w[w] & b->w[w];
 	return common;
 }
 
 /* For each member, lowest first: a statement with `i` declared as its index. The set must not change. */
 #define FIELD_SET_EACH(i, set) \
-	EACH_WORD(i##_word) \
-	for (u64 i##_left = (set)->w[i##_word]; i##_left; i##_left &= i##_left - 1) \
-		for (int i = (int)(64 * i##_word) + __builtin_ctzl(i##_left), i##_once = 1; i##_once; \
-		     i##_once = 0)
+	EACH_WORD (i##_word) \
+		for (u64 i##_left = (set)->w[i##_word]; i##_left; i##_left &= i##_left - 1) \
+			for (int i = (int)(64 * i##_word) + __builtin_ctzl(i##_left), i##_once = 1; \
+			     i##_once; i##_once = 0)
 
 /* Takes the lowest member out; FIELD_NONE where there is none. */
 static inline int field_set_take(struct field_set *s)
 {
-	EACH_WORD(w)
-	{
+	EACH_WORD (w) {
 		if (!s->w[w])
 			continue;
 		unsigned bit = (unsigned)__builtin_ctzl(s->w[w]);
