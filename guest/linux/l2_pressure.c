@@ -58,6 +58,7 @@ INTERRUPT PAGE static void on_tick(struct frame *frame)
 		arm();
 }
 
+/* For the last one; without an earlier one L2 sleeps for ever, which L1 notices. */
 static int is_lost(void)
 {
 	uint64_t since = armed_at;
@@ -119,7 +120,7 @@ void l2_pressure(void)
 	l2_start_timer(0, 0);
 	arm();
 	__asm__ volatile("sti");
-	while (kept && !twice && !is_lost() && l2_in8(L2_PORT_MORE))
+	while (kept && !twice && l2_in8(L2_PORT_MORE))
 		kept = work(++pass);
 	stop = 1;
 	while (armed && !is_lost())
