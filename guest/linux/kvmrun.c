@@ -1,18 +1,23 @@
 /*
- * Runs one virtual machine through /dev/kvm, without an emulator: l2.c on one processor, with KVM's
- * own interrupt controllers. What is printed has no times and addresses in it, so that two runs can
- * be compared.
+ * kvmrun [pressure SECONDS] - runs one virtual machine through /dev/kvm, without an emulator: l2.c on one
+ * processor, with KVM's own interrupt controllers. "pressure": a thread keeps taking all pages away from
+ * L2, which finds each again, with its contents, by a fault: also where an interrupt is being delivered.
+ * What is printed has no times and addresses in it, so that two runs can be compared; but for "I: ".
  */
+#define _GNU_SOURCE
 #include "crc32.h"
 #include "layout.h"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 extern const char l2_image[], l2_image_end[];
 
@@ -21,7 +26,19 @@ struct machine {
 	uint8_t *memory, *data;
 	struct kvm_run *run;
 	uint32_t crc; /* as L2 told */
-	int end; /* L2's own verdict, -1 while it runs */
+	uint32_t ticks; /* likewise */
+	volatile int end; /* L2's own verdict, -1 while it runs */
+
+	enum l2_job job;
+	long seconds; /* of pressure */
+	time_t start;
+	unsigned taken; /* how often all pages were */
+};
+
+enum {
+	PRESSURE_INTERVAL = 3000, /* us */
+	PRESSURE_PATIENCE = 30, /* s, for L2 to end after its time */
+	PRESSURE_RATE = 10 /* a second, at least, of interrupts and of losses */
 };
 
 static int fail(const char *what)
@@ -44,9 +61,21 @@ static void *map(size_t size, int flags, int fd)
 	return p;
 }
 
+/* Under pressure the contents are in a file, and pages of the mapping can go. */
+static uint8_t *allocate(struct machine *m, uint64_t size)
+{
+	int file;
+
+	if (m->job != L2_JOB_PRESSURE)
+		return map(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	file = must(memfd_create("l2", 0), "memfd_create");
+	must(ftruncate(file, (off_t)size), "ftruncate");
+	return map(size, MAP_SHARED, file);
+}
+
 static uint8_t *add_memory(struct machine *m, uint32_t slot, uint64_t at, uint64_t size, uint32_t flags)
 {
-	uint8_t *memory = map(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint8_t *memory = allocate(m, size);
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
 		.flags = flags,
@@ -91,7 +120,7 @@ static void create_cpu(struct machine *m)
 		.limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1};
 	struct kvm_segment data = {
 		.limit = ~0u, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1};
-	struct kvm_regs regs = {.rip = L2_START, .rflags = 2};
+	struct kvm_regs regs = {.rip = L2_START, .rflags = 2, .rsi = m->job};
 	struct kvm_sregs sregs;
 
 	m->cpu = must(ioctl(m->vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
@@ -106,20 +135,43 @@ static void create_cpu(struct machine *m)
 	must(ioctl(m->cpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
 }
 
-static void on_io(struct machine *m)
+static time_t now(void)
 {
-	const uint8_t *bytes = (const uint8_t *)m->run + m->run->io.data_offset;
+	struct timespec t;
 
-	if (m->run->io.direction != KVM_EXIT_IO_OUT)
-		fail("L2 read a port");
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static void on_in(struct machine *m, uint8_t *bytes)
+{
+	if (m->run->io.port != L2_PORT_MORE || m->run->io.size != 1)
+		fail("L2 read a port that is not there");
+	*bytes = now() - m->start < m->seconds;
+}
+
+static void on_out(struct machine *m, const uint8_t *bytes)
+{
 	if (m->run->io.port == L2_PORT_TEXT)
 		fwrite(bytes, m->run->io.size, m->run->io.count, stdout);
 	else if (m->run->io.port == L2_PORT_CRC && m->run->io.size == 4)
 		memcpy(&m->crc, bytes, 4);
+	else if (m->run->io.port == L2_PORT_TICKS && m->run->io.size == 4)
+		memcpy(&m->ticks, bytes, 4);
 	else if (m->run->io.port == L2_PORT_END)
 		m->end = *bytes;
 	else
 		fail("L2 wrote to a port that is not there");
+}
+
+static void on_io(struct machine *m)
+{
+	uint8_t *bytes = (uint8_t *)m->run + m->run->io.data_offset;
+
+	if (m->run->io.direction == KVM_EXIT_IO_IN)
+		on_in(m, bytes);
+	else
+		on_out(m, bytes);
 }
 
 static void on_mmio(struct machine *m)
@@ -134,7 +186,7 @@ static void on_mmio(struct machine *m)
 
 static void run(struct machine *m)
 {
-	for (m->end = -1; m->end < 0;) {
+	while (m->end < 0) {
 		must(ioctl(m->cpu, KVM_RUN, 0), "KVM_RUN");
 		switch (m->run->exit_reason) {
 		case KVM_EXIT_IO:
@@ -181,19 +233,69 @@ static int verify(struct machine *m)
 	return m->crc == crc && same;
 }
 
-int main(void)
+static void *take_pages(void *machine)
 {
-	struct machine m = {0};
+	struct machine *m = machine;
+
+	for (; m->end < 0; m->taken++) {
+		usleep(PRESSURE_INTERVAL);
+		must(madvise(m->memory, L2_MEMORY, MADV_DONTNEED), "madvise");
+		must(madvise(m->data, L2_DATA_SIZE, MADV_DONTNEED), "madvise");
+		if (now() - m->start > m->seconds + PRESSURE_PATIENCE)
+			fail("L2 does not end: no timer interrupt wakes it");
+	}
+	return NULL;
+}
+
+static int run_under_pressure(struct machine *m)
+{
+	pthread_t taker;
+	uint32_t table[256], crc;
+	int enough;
+
+	m->start = now();
+	if (pthread_create(&taker, NULL, take_pages, m))
+		fail("pthread_create");
+	run(m);
+	pthread_join(taker, NULL);
+	crc32_table(table);
+	crc = crc32(table, m->data, L2_DATA_SIZE);
+	printf("I: in %ld s L2 took %u timer interrupts, and %u times lost all its pages\n", m->seconds,
+	       m->ticks, m->taken);
+	enough = m->ticks >= PRESSURE_RATE * m->seconds && m->taken >= PRESSURE_RATE * m->seconds;
+	printf("L1: L2 under pressure ended with %d, its memory is %s, interrupts and pressure were %s\n",
+	       m->end, crc == m->crc ? "the same" : "DIFFERENT", enough ? "enough" : "NOT ENOUGH");
+	return crc == m->crc && enough;
+}
+
+static int run_features(struct machine *m)
+{
+	run(m);
+	printf("L1: L2 ended with %d\n", m->end);
+	return verify(m);
+}
+
+static void arguments(struct machine *m, int argc, char **argv)
+{
+	if (argc == 1)
+		return;
+	if (argc != 3 || strcmp(argv[1], "pressure") || (m->seconds = atol(argv[2])) <= 0)
+		fail("kvmrun [pressure SECONDS]");
+	m->job = L2_JOB_PRESSURE;
+}
+
+int main(int argc, char **argv)
+{
+	struct machine m = {.end = -1};
 	unsigned dirty;
 	int well;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	arguments(&m, argc, argv);
 	create_vm(&m);
 	create_cpu(&m);
 	printf("L1: starting L2\n");
-	run(&m);
-	printf("L1: L2 ended with %d\n", m.end);
-	well = verify(&m);
+	well = m.job == L2_JOB_PRESSURE ? run_under_pressure(&m) : run_features(&m);
 	dirty = dirty_pages(&m);
 	printf("L1: L2 wrote %u of %u pages, says KVM's dirty log\n", dirty, L2_DATA_SIZE / 4096);
 	return m.end || !well || dirty != L2_DATA_SIZE / 4096;

@@ -38,6 +38,7 @@ long_mode:
         mov     %eax, %ds
         mov     %eax, %es
         mov     %eax, %ss
+        mov     %esi, %edi              # the job
         call    l2_main
 1:      hlt
         jmp     1b

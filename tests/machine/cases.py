@@ -45,6 +45,11 @@ def linux(name, model):
                out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
 
 
+def pressure(name, seconds, model):
+    return row(name, PAIR, {**model, 'L1_ARGS': f'nestling.pressure={seconds}', 'TIMEOUT': '900'}, job='tools/run-linux', same='linux',
+               out=[r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
+
+
 def diff_fuzz(name, status=0, **options):
     return row(f'diff-fuzz {name}', ONCE, {'FUZZ': 'build/guest/fuzz.elf', **options}, status=status, job='tools/diff-fuzz',
                out=['(?m)^ok bare and nested agree'] if status == 0 else [])
@@ -61,6 +66,8 @@ CASES = [
     # The main job: Debian's kernel as L1.
     linux('linux skylake', SKYLAKE),
     linux('linux haswell', HASWELL),
+    # L2's pages go away all the time: faults while its timer interrupts are delivered.
+    pressure('linux pressure', 5, SKYLAKE),
 
     # Our own L1 programs.
     row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
