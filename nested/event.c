@@ -165,13 +165,18 @@ static bool is_window(enum event_kind kind)
 	return kind == EVENT_NMI_WINDOW || kind == EVENT_INTERRUPT_WINDOW;
 }
 
-/* The first kind that is decided on gives the decision its name. */
-static void name(struct event_decision *d, enum event_kind kind, const char *rule)
+/* What is exited, injected or reset for gives the decision its name, whatever of higher priority waits. */
+static void act(struct event_decision *d, enum event_kind kind, const char *rule)
 {
-	if (d->what != EVENT_COUNT)
-		return;
 	d->what = kind;
 	d->rule = rule;
+}
+
+/* Where nothing is, the first kind that waits does. */
+static void name(struct event_decision *d, enum event_kind kind, const char *rule)
+{
+	if (d->what == EVENT_COUNT)
+		act(d, kind, rule);
 }
 
 /*
@@ -193,22 +198,27 @@ static bool decide(struct event_decision *d, const struct event_in *in, enum eve
 		wait_for(d, in, kind);
 		return false;
 	case INJECTED:
-		name(d, kind, *gate ? "an event in flight is delivered first" : v.rule);
-		if (*gate)
+		if (*gate) {
+			name(d, kind, "an event in flight is delivered first");
 			wait_for(d, in, kind);
-		else
-			d->inject = true;
+			return false;
+		}
+		act(d, kind, v.rule);
+		d->inject = true;
 		*gate = true;
 		return false;
 	case EXITS:
 		if (*gate && is_window(kind))
 			return false;
-		name(d, kind, *gate ? "an exit waits for the event in flight" : v.rule);
+		if (*gate)
+			name(d, kind, "an exit waits for the event in flight");
+		else
+			act(d, kind, v.rule);
 		d->force = *gate;
 		d->exit = !*gate;
 		return true;
 	case RESETS:
-		name(d, kind, v.rule);
+		act(d, kind, v.rule);
 		d->reset = true;
 		return true;
 	}

@@ -60,7 +60,8 @@ struct event_in {
 };
 
 struct event_decision {
-	enum event_kind what; /* that was decided on; EVENT_COUNT: nothing to do but enter */
+	/* What exits, is injected or resets; else the first that waits. EVENT_COUNT: nothing to do but enter. */
+	enum event_kind what;
 	bool exit; /* to L1, with event_kind_info[what].exit_reason: nothing is entered */
 	bool reset; /* INIT or SIPI for L1 itself */
 	bool inject; /* the NMI or the interrupt, at the entry */

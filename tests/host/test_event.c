@@ -175,7 +175,7 @@ static struct event_decision by_the_table(u32 state, u32 pending)
 			deliveries++;
 		if (o == STAY || o == DROP || o == DEBUG || (o == LEAVE && deliveries && is_window(k)))
 			continue;
-		if (d.what == EVENT_COUNT)
+		if (d.what == EVENT_COUNT || (!deliveries && (o == TAKE || o == LEAVE || o == RESET)))
 			d.what = (enum event_kind)k;
 		if (o == WAIT_I)
 			d.interrupt_window = true;
@@ -245,6 +245,24 @@ static bool same_as_table(u32 state, u32 pending)
 TEST(event_decide_is_the_table)
 {
 	for_all(same_as_table);
+}
+
+/* Only what the guest can take is injected, and only what exits does: not what waits above it. */
+static bool acts_on_what_can_act(u32 state, u32 pending)
+{
+	struct event_in in = unpack(state, pending);
+	struct event_decision d = event_decide(&in);
+
+	if ((!d.inject || outcomes[d.what] == TAKE) && (!d.exit || outcomes[d.what] == LEAVE) &&
+	    (!d.reset || outcomes[d.what] == RESET))
+		return true;
+	fail(state, pending, "acts on what cannot", &d);
+	return false;
+}
+
+TEST(event_acts_on_what_can_act)
+{
+	for_all(acts_on_what_can_act);
 }
 
 /* An exit and an event in flight exclude each other: no exit 1 ever carries vectoring information. */
