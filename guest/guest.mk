@@ -1,7 +1,7 @@
 # The guest programs: multiboot kernels with 64-bit code, in the ELF32 form that multiboot asks for.
 GUEST_CFLAGS = $(FREESTANDING) $(WARN) -mgeneral-regs-only
 GUEST_LIB_SRC = $(wildcard guest/lib/*.c guest/lib/*.S) vmx/fields.c vmx/exits.c vmx/controls.c
-GUEST_PROGRAMS = apic bench demo ept events fuzz hostile rules
+GUEST_PROGRAMS = apic bench demo ept events fuzz hostile rules task
 # A folder each. What guest/bench has for a host is not part of the program.
 guest_src = $(filter-out guest/bench/kvm%,$(wildcard guest/$(1)/*.c guest/$(1)/*.S))
 

@@ -119,6 +119,17 @@ bool cr0_write(struct vcpu *v, u64 value)
 	return true;
 }
 
+bool cr3_switch(struct vcpu *v, u32 value)
+{
+	vcpu_write(v, VMCS_GUEST_CR3, value);
+	flush_l1(v);
+	if (!(l1_cr4(v) & CR4_PAE) || reload_pdptes(v))
+		return true;
+	for (unsigned i = 0; i < 4; i++)
+		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, 0);
+	return false;
+}
+
 static bool cr4_legal(const struct vcpu *v, u64 value)
 {
 	u64 old = l1_cr4(v), efer = vcpu_read(v, VMCS_GUEST_IA32_EFER);

@@ -14,6 +14,9 @@ u64 l1_cr4(const struct vcpu *v);
 bool cr0_write(struct vcpu *v, u64 value);
 bool cr4_write(struct vcpu *v, u64 value);
 
+/* CR3 as a task switch loads it, translations flushed. False: a PDPTE is not legal; then they are all 0. */
+bool cr3_switch(struct vcpu *v, u32 value);
+
 /* XSETBV. False: #GP(0). */
 bool xcr_write(struct vcpu *v, u32 index, u64 value);
 

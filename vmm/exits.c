@@ -13,6 +13,7 @@
 #include "vmm/event.h"
 #include "vmm/msr.h"
 #include "vmm/step.h"
+#include "vmm/task_switch.h"
 #include "vmm/vmx_insn.h"
 #include "vmm/watch.h"
 #include "vmx/assert.h"
@@ -76,7 +77,7 @@ void l0_event(struct vcpu *v)
 
 void l0_task_switch(struct vcpu *v)
 {
-	vcpu_shutdown(v, "a hardware task switch, which L0 does not emulate");
+	task_switch(v);
 }
 
 void l0_cpuid(struct vcpu *v)

@@ -143,6 +143,19 @@ static inline void cpu_lidt(const struct table_register *table)
 	__asm__ volatile("lidt %0" : : "m"(*table));
 }
 
+/* No VMCS field: what L1 has in DR6 stays there. */
+static inline u64 cpu_read_dr6(void)
+{
+	u64 value;
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static inline void cpu_write_dr6(u64 value)
+{
+	__asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 static inline void cpu_sgdt(struct table_register *table)
 {
 	__asm__ volatile("sgdt %0" : "=m"(*table));
