@@ -196,11 +196,12 @@ static void write_segment(struct vcpu *v, unsigned s, u16 selector, const struct
 
 /*
  * The selectors without their descriptors. VM entry insists on a CS: an exception before its check has one
- * of the new privilege level; 3 as long as there is no stack, so that the handler gets one from the TSS.
+ * that is conforming and so legal at any privilege level. That is SS.DPL: 3 as long as there is no stack, so
+ * that the handler gets one from the TSS.
  */
 static void write_selectors(const struct switching *s)
 {
-	const struct descriptor code = {.limit = 0xffffffff, .ar = 0xc0fb};
+	const struct descriptor code = {.limit = 0xffffffff, .ar = 0xc09f};
 	const struct descriptor none = {.ar = AR_UNUSABLE | 0x60};
 
 	for (unsigned i = SEG_ES; i <= SEG_LDTR; i++)
@@ -258,8 +259,6 @@ static bool load_segment(const struct switching *s, enum segment i)
 		return false;
 	d.ar |= system ? 0 : (u32)(DESCRIPTOR_ACCESSED >> 40);
 	write_segment(v, i, selector, &d);
-	if (i == SEG_SS) /* CS's stand-in follows */
-		vcpu_write(v, VMCS_GUEST_CS_AR, 0xc09b | cpl << 5);
 	return true;
 }
 

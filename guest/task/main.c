@@ -43,6 +43,7 @@ extern u64 gdt[], gdt_end[];
 struct test {
 	const char *name, *code;
 	u64 task_gate; /* not 0: this vector's, beside 30H */
+	u64 handler; /* not 0: a vector that has a task of its own */
 	u32 skip, by_jump; /* as task.h has them */
 	u64 scratch; /* the descriptor at SEL_SCRATCH */
 	u8 type, limit; /* of A's descriptor; 0: as usual */
@@ -112,17 +113,25 @@ static const struct test tests[] = {
 	 .code = task_call,
 	 .scratch = 0x00409b000000ffff,
 	 .with = {{TSS_CS, S}}},
-	{.name = "CALL, SS null", .code = task_call, .with = {{TSS_SS, 0}}},
+	{.name = "CALL, SS null", .code = task_call, .handler = VEC_TS, .with = {{TSS_SS, 0}}},
 	{.name = "CALL, SS read-only",
 	 .code = task_call,
+	 .handler = VEC_TS,
 	 .scratch = 0x00cf91000000ffff,
 	 .with = {{TSS_SS, S}}},
 	{.name = "CALL, SS not present",
 	 .code = task_call,
+	 .handler = VEC_SS,
 	 .scratch = 0x00cf13000000ffff,
 	 .with = {{TSS_SS, S}}},
-	{.name = "CALL, SS of another ring", .code = task_call, .with = {{TSS_SS, SEL_USER_DATA}}},
-	{.name = "CALL, SS outside the GDT", .code = task_call, .with = {{TSS_SS, 0x1000}}},
+	{.name = "CALL, SS of another ring",
+	 .code = task_call,
+	 .handler = VEC_TS,
+	 .with = {{TSS_SS, SEL_USER_DATA}}},
+	{.name = "CALL, SS outside the GDT",
+	 .code = task_call,
+	 .handler = VEC_TS,
+	 .with = {{TSS_SS, 0x1000}}},
 	{.name = "CALL, DS null", .code = task_call, .with = {{TSS_DS, 0}}},
 	{.name = "CALL, DS not accessed yet",
 	 .code = task_call,
@@ -138,8 +147,14 @@ static const struct test tests[] = {
 	 .with = {{TSS_DS, S}}},
 	{.name = "CALL, DS with a bad RPL", .code = task_call, .with = {{TSS_DS, SEL_DATA | 3}}},
 	{.name = "CALL, FS in no LDT", .code = task_call, .with = {{TSS_FS, 0x0c}}},
-	{.name = "CALL, LDT is data", .code = task_call, .with = {{TSS_LDT, SEL_DATA}}},
-	{.name = "CALL, LDT in an LDT", .code = task_call, .with = {{TSS_LDT, SEL_LDT | 4}}},
+	{.name = "CALL, LDT is data",
+	 .code = task_call,
+	 .handler = VEC_TS,
+	 .with = {{TSS_LDT, SEL_DATA}}},
+	{.name = "CALL, LDT in an LDT",
+	 .code = task_call,
+	 .handler = VEC_TS,
+	 .with = {{TSS_LDT, SEL_LDT | 4}}},
 	{.name = "INT n, DS outside the GDT", .code = task_int, .with = {{TSS_DS, 0x1000}}},
 	{.name = "#UD, DS outside the GDT",
 	 .code = task_undefined,
@@ -149,12 +164,6 @@ static const struct test tests[] = {
 	 .code = task_protection,
 	 .task_gate = VEC_GP,
 	 .with = {{TSS_DS, 0x1000}}},
-	{.name = "#GP, error code to a stack without room",
-	 .code = task_protection,
-	 .task_gate = VEC_GP,
-	 .skip = 2,
-	 .scratch = 0x0040970000ffffff,
-	 .with = {{TSS_SS, S}, {TSS_ESP, 2}}},
 };
 #undef S
 
@@ -176,6 +185,8 @@ static void fill_gdt(const struct test *t)
 {
 	memory_copy(task_gdt, gdt, (u64)((char *)gdt_end - (char *)gdt));
 	task_gdt[SEL_MAIN / 8] = system_descriptor(task_main_tss, 0x67, TSS_AVAILABLE);
+	task_gdt[SEL_HANDLER / 8] = system_descriptor(task_handler_tss, 0x67, TSS_AVAILABLE);
+	task_gdt[SEL_END / 8] = task_gdt[SEL_MAIN / 8];
 	task_gdt[SEL_A / 8] = system_descriptor(task_a_tss, t->limit ? t->limit : 0x67,
 						t->type ? t->type : TSS_AVAILABLE);
 	task_gdt[SEL_GATE / 8] = gate(0, SEL_A, GATE_TASK);
@@ -189,6 +200,8 @@ static void fill_idt(const struct test *t)
 	for (unsigned i = 0; i < 32; i++)
 		task_idt[i] = gate((u64)task_entries[i], SEL_CODE32, GATE_INTERRUPT);
 	task_idt[0x30] = gate(0, SEL_A, GATE_TASK);
+	if (t->handler)
+		task_idt[t->handler] = gate(0, SEL_HANDLER, GATE_TASK);
 	if (t->task_gate)
 		task_idt[t->task_gate] = task_idt[0x30];
 }
@@ -229,6 +242,9 @@ static void prepare(const struct test *t, bool paging)
 	fill_tss(task_main_tss, task_main_stack);
 	task_main_tss[TSS_LINK] = SEL_A;
 	fill_tss(task_a_tss, task_a_stack);
+	fill_tss(task_handler_tss, task_ring0_stack);
+	task_handler_tss[TSS_EIP] = (u32)(u64)task_handler;
+	task_handler_tss[TSS_CR3] = (u32)(u64)pdpt[0];
 	if (t->type == TSS16_AVAILABLE)
 		fill_tss16((u16 *)task_a_tss);
 	for (unsigned i = 0; i < 7 && t->with[i].word; i++)
@@ -267,6 +283,8 @@ static void run(const struct test *t, bool paging)
 	print_words("exception", task_seen_exception, task_seen_exception[0] ? SEEN_WORDS : 1);
 	print_words("TSS of main", task_main_tss, 26);
 	print_words("TSS of A", task_a_tss, 26);
+	if (t->handler)
+		print_words("TSS of the handler", task_handler_tss, 26);
 	print_words("GDT", (u32 *)task_gdt + 2 * SEL_MAIN / 8, 10);
 }
 

@@ -176,10 +176,20 @@ exception:
 	subl $task_entries, %ss:task_vector
 	shrl $3, %ss:task_vector
 
+	jmp back
+
+	.globl task_handler
+task_handler:
+	RECORD task_seen_exception
+	movl $0xee, task_vector
+
 back:
 	mov $SEL_DATA, %eax
 	mov %eax, %ds
 	mov %eax, %ss
+	mov $task_ring0_stack, %esp
+	mov $SEL_END, %eax /* IA-32e mode refuses a 16-bit TSS */
+	ltr %ax
 	mov %cr0, %eax
 	and $~CR0_PG, %eax
 	mov %eax, %cr0
@@ -239,6 +249,9 @@ task_idt:
 task_main_tss:
 	.skip 128
 task_a_tss:
+	.skip 128
+	.globl task_handler_tss
+task_handler_tss:
 	.skip 128
 	.globl task_seen_main, task_seen_a, task_seen_exception, task_vector, task_skip, task_by_jump, task_cr3
 task_seen_main:

@@ -82,6 +82,8 @@ CASES = [
     row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
     row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
 
+    row('task skylake', PAIR, {'L1': 'build/guest/task.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
+
     # L0's memory, attacked; bare there is none.
     hostile('skylake', SKYLAKE),
     hostile('haswell', HASWELL),
