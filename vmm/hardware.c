@@ -15,7 +15,6 @@ static const struct {
 	{CI_PIN_EXTERNAL_INTERRUPT_EXITING, "external-interrupt exiting"},
 	{CI_PIN_NMI_EXITING, "NMI exiting"},
 	{CI_PIN_VIRTUAL_NMIS, "virtual NMIs"},
-	{CI_PIN_ACTIVATE_PREEMPTION_TIMER, "the VMX-preemption timer"},
 	{CI_PROC_USE_MSR_BITMAPS, "MSR bitmaps"},
 	{CI_PROC_USE_IO_BITMAPS, "I/O bitmaps"},
 	{CI_PROC_ACTIVATE_SECONDARY, "EPT and unrestricted guest (no secondary controls)"},
@@ -28,6 +27,7 @@ static const struct {
 	{CI_EXIT_LOAD_IA32_PAT, "loading IA32_PAT on exits"},
 	{CI_ENTRY_LOAD_IA32_EFER, "loading IA32_EFER on entries"},
 	{CI_ENTRY_LOAD_IA32_PAT, "loading IA32_PAT on entries"},
+	{CI_PIN_ACTIVATE_PREEMPTION_TIMER, "the VMX-preemption timer"},
 };
 
 static void check_vmx_enabled(struct machine *m)
