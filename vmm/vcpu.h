@@ -70,7 +70,7 @@ struct events {
 };
 
 /* Fields in the order in which they were added. */
-#define FIELD_LIST_MAX 40
+#define FIELD_LIST_MAX 63 /* a bit of a word each */
 struct field_list {
 	struct {
 		u16 encoding;

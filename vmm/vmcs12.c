@@ -249,13 +249,13 @@ u64 vmcs12_read(struct vcpu *v, enum field_index i)
 	return v->nested.v12->f[i];
 }
 
-/* Written before another entry once more: what sets a VMCS up is not learnt. */
+/* Written again, and soon: what sets a VMCS up is not learnt. */
 static bool written_again(struct vcpu *v, enum field_index i)
 {
 	u16 now = v->vmcs12.age + 1, before = v->vmcs12.written_at[i];
 
 	v->vmcs12.written_at[i] = now;
-	return before && before != now && now - before <= WRITES_APART;
+	return before && now - before <= WRITES_APART;
 }
 
 /* From now on hardware takes the field from L1; one that exits change must be kept current by them. */
