@@ -254,3 +254,5 @@ fault_common:
 	pop	%r15
 	add	$16, %rsp
 	iretq
+
+	.section .note.GNU-stack, "", @progbits

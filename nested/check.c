@@ -53,14 +53,22 @@ void check_index_make(struct check_index *index)
 		index_row(index, (enum check_id)id);
 }
 
-enum check_id check_these(const struct check_in *in, const struct check_set *rows)
+bool check_list_make(struct check_list *list, const struct check_set *rows)
 {
-	_Pragma("GCC unroll 8") for (unsigned w = 0; w < CHECK_WORDS; w++) for (u64 left = rows->w[w];
-										left; left &= left - 1)
-	{
-		enum check_id id = (enum check_id)(64 * w + (unsigned)__builtin_ctzl(left));
-		if (!check_info[id].holds(in))
-			return id;
-	}
+	list->count = 0;
+	for (unsigned w = 0; w < CHECK_WORDS; w++)
+		for (u64 left = rows->w[w]; left; left &= left - 1) {
+			if (list->count == CHECK_LIST_MAX)
+				return false;
+			list->id[list->count++] = (u8)(64 * w + (unsigned)__builtin_ctzl(left));
+		}
+	return true;
+}
+
+enum check_id check_listed(const struct check_in *in, const struct check_list *list)
+{
+	for (unsigned n = 0; n < list->count; n++)
+		if (!check_info[list->id[n]].holds(in))
+			return (enum check_id)list->id[n];
 	return CHECK_PASSED;
 }

@@ -106,7 +106,18 @@ static inline void check_work_add(struct check_work *work, const struct check_in
 	field_set_add_all(&work->fields, &index->of[input].fields);
 }
 
+/* The rows of a set in their order, as far as there is room. */
+#define CHECK_LIST_MAX 100
+struct check_list {
+	u8 id[CHECK_LIST_MAX]; /* enum check_id */
+	unsigned count;
+};
+_Static_assert(CHECK_COUNT <= 256, "a row's id is a byte");
+
+/* False where they are too many. */
+bool check_list_make(struct check_list *list, const struct check_set *rows);
+
 /* Runs these rows alone, in the order of all: the first that does not hold, or CHECK_PASSED. */
-enum check_id check_these(const struct check_in *in, const struct check_set *rows);
+enum check_id check_listed(const struct check_in *in, const struct check_list *list);
 
 #endif

@@ -147,6 +147,6 @@ void exit_load_kept(struct vmcs_image *l1, const struct exit_host_in *in)
 	l1->f[FI_GUEST_IA32_EFER] = host_efer(in);
 	l1->f[FI_GUEST_IA32_PAT] = v->exit_controls & EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : in->pat;
 	l1->f[FI_GUEST_INTERRUPTIBILITY] = in->nmi_blocking ? BLOCKING_NMI : 0;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; in->pdpte && i < 4; i++)
 		l1->f[FI_GUEST_PDPTE0 + i] = in->pdpte[i];
 }

@@ -50,6 +50,21 @@ static inline bool exit_can_be_in_delivery(u32 reason)
 	return reason < 64 && (reasons >> reason & 1);
 }
 
+/*
+ * Exits with this basic reason may have an exit qualification, or one of the above; others have neither.
+ * SDM: "Basic VM-Exit Information", "Exit Qualification".
+ */
+static inline bool exit_has_details(u32 reason)
+{
+	const u64 without = BIT(EXIT_REASON_EXTERNAL_INTERRUPT) | BIT(EXIT_REASON_INTERRUPT_WINDOW) |
+			    BIT(EXIT_REASON_NMI_WINDOW) | BIT(EXIT_REASON_CPUID) | BIT(EXIT_REASON_HLT) |
+			    BIT(EXIT_REASON_INVD) | BIT(EXIT_REASON_VMCALL) | BIT(EXIT_REASON_VMLAUNCH) |
+			    BIT(EXIT_REASON_VMRESUME) | BIT(EXIT_REASON_VMXOFF) | BIT(EXIT_REASON_RDMSR) |
+			    BIT(EXIT_REASON_WRMSR) | BIT(EXIT_REASON_PREEMPTION_TIMER) |
+			    BIT(EXIT_REASON_XSETBV);
+	return reason >= 64 || !(without >> reason & 1);
+}
+
 /* The exit-information fields; for a failed entry only reason and qualification (R45). */
 void exit_record(struct vmcs12 *v, const struct exit_record *r);
 
@@ -70,7 +85,7 @@ struct exit_host_in {
 	const struct vmcs12 *v;
 	u64 cr0; /* the guest's at the exit: CD and NW stay */
 	u64 efer, pat; /* the guest's at the exit: kept where no control loads them */
-	u64 pdpte[4]; /* read through host CR3, where the host uses PAE paging; else 0 */
+	const u64 *pdpte; /* four, read through host CR3, where the host uses PAE paging; else 0 */
 	bool nmi_blocking; /* NMIs are blocked after this exit */
 };
 

@@ -138,11 +138,11 @@ u64 insn_field_written(u64 old, struct insn_field field, u64 value)
 	return value & field_value_mask((enum field_width)field_info[field.index].width);
 }
 
-struct insn_outcome insn_entry(const struct nested *n, const struct insn_cpu *cpu, bool launch)
+struct insn_outcome insn_entry(const struct nested *n, u32 interruptibility, bool launch)
 {
 	if (n->current == NO_VMCS || (n->v12->revision & VMCS12_SHADOW))
 		return fail_invalid();
-	if (cpu->interruptibility & BLOCKING_MOV_SS)
+	if (interruptibility & BLOCKING_MOV_SS)
 		return fail(VMERR_ENTRY_MOV_SS_BLOCKING);
 	if (launch && n->v12->launch != VMCS12_CLEAR)
 		return fail(VMERR_VMLAUNCH_NOT_CLEAR);

@@ -29,7 +29,7 @@ struct insn_outcome {
 /* L1 at the instruction. cr0 and cr4 as L1 sees them. */
 struct insn_cpu {
 	u64 cr0, cr4, efer, rflags;
-	u32 cs_ar, interruptibility;
+	u32 cs_ar;
 	unsigned cpl;
 	u64 feature_control;
 	const struct caps *caps; /* L1's */
@@ -37,6 +37,15 @@ struct insn_cpu {
 
 /* Mode and privilege, for every VMX instruction (R1, R6). */
 struct insn_outcome insn_gate(const struct nested *n, enum exit_reason insn, const struct insn_cpu *cpu);
+
+/*
+ * Its short way for VMLAUNCH and VMRESUME, true where it lets them pass: in VMX operation CR0.PE is 1, CPL 0
+ * is not virtual-8086 mode, and CS.L is 0 in compatibility mode.
+ */
+static inline bool insn_gate_is_open(const struct nested *n, u32 cs_ar, u32 ss_ar)
+{
+	return n->vmxon && (cs_ar & AR_L) && !AR_DPL(ss_ar);
+}
 
 /* VMXON, before (R2, R4) and after (R3) its operand is read. revision: first word of the region. */
 struct insn_outcome insn_vmxon_allowed(const struct nested *n, const struct insn_cpu *cpu);
@@ -61,7 +70,7 @@ u64 insn_field_read(u64 value, struct insn_field field);
 u64 insn_field_written(u64 old, struct insn_field field, u64 value);
 
 /* VMLAUNCH and VMRESUME, before the checks of vmcs12 (R13 to R15). */
-struct insn_outcome insn_entry(const struct nested *n, const struct insn_cpu *cpu, bool launch);
+struct insn_outcome insn_entry(const struct nested *n, u32 interruptibility, bool launch);
 
 /* INVEPT and INVVPID (R18): the type, before the descriptor is read, then both. */
 struct inv_descriptor {

@@ -92,6 +92,11 @@ static enum owner (*const owners[EXIT_REASON_COUNT])(const struct owner_in *in) 
 #undef X
 };
 
+bool owner_is_l1(u32 reason)
+{
+	return reason < EXIT_REASON_COUNT && owners[reason] == own_l1;
+}
+
 enum owner owner_of_exit(const struct owner_in *in)
 {
 	if (in->reason >= EXIT_REASON_COUNT || !owners[in->reason])

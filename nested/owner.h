@@ -26,6 +26,9 @@ enum owner {
 	OWNER_UNKNOWN, /* no row in exits.def: L0's bug */
 };
 
+/* L1's whatever else there is, so that nothing needs to be gathered. */
+bool owner_is_l1(u32 reason);
+
 enum owner owner_of_exit(const struct owner_in *in);
 
 #endif

@@ -62,7 +62,7 @@ static void execute(struct vcpu *v, const struct decoded *d, u32 offset)
 		vcpu_set_gpr(v, (enum gpr)d->reg, o.reg);
 	vcpu_write(v, VMCS_GUEST_RFLAGS, o.rflags);
 	if (!string || !string_step(v, d)) {
-		v->exit.insn_length = d->length;
+		vcpu_set_insn_length(v, d->length);
 		vcpu_skip(v);
 	}
 	if (decode_writes(d))

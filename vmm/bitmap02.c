@@ -61,8 +61,6 @@ void bitmap02_update(struct vcpu *v)
 	const struct vmcs12 *v12 = v->nested.v12;
 	u64 page = v12->msr_bitmap, apic = virtual_apic_page(v12);
 
-	if (!(v12->proc_controls & PROC_USE_MSR_BITMAPS))
-		return;
 	struct bitmap02 *b = slot_of(v, page);
 	bool worth = watch_worth(&b->watch), same = same_virtual(b, v12);
 	watch_written(v->machine, (l1pa_t){apic}, 1);

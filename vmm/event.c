@@ -73,18 +73,14 @@ void event_entry_failed(struct vcpu *v)
 	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, 0);
 }
 
-void event_after_exit(struct vcpu *v)
+/* An entry that failed, or an exit that was forced. */
+void event_after_odd_exit(struct vcpu *v)
 {
-	struct events *e = &v->events;
-
 	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE)
 		event_entry_failed(v);
-	e->in_flight.info = 0;
-	e->entry_pending = false;
-	e->was_forced = e->forced;
-	if (e->forced)
+	if (v->events.forced)
 		force_no_exit(v);
-	e->forced = false;
+	v->events.forced = false;
 }
 
 /*
@@ -112,7 +108,7 @@ void event_deliver_again(struct vcpu *v)
 	u32 info = x->vectoring_info & ~INTR_NMI_UNBLOCKING;
 	if (!(vcpu_read(v, VMCS_GUEST_CR0) & CR0_PE)) /* real-address mode has no error codes (R55) */
 		info &= ~INTR_ERROR_CODE_VALID;
-	event_put_in_flight(v, info, x->vectoring_error_code, x->insn_length);
+	event_put_in_flight(v, info, x->vectoring_error_code, vcpu_insn_length(v));
 	if (is_nmi(&v->events.in_flight))
 		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
 			   vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKING_NMI);

@@ -13,7 +13,17 @@ void event_pend(struct vcpu *v, enum event_kind kind);
 void event_put_in_flight(struct vcpu *v, u32 info, u32 error_code, u32 length);
 
 /* Requires v->exit filled: hardware has delivered what was in flight, or says so in v->exit. */
-void event_after_exit(struct vcpu *v);
+void event_after_odd_exit(struct vcpu *v);
+static inline void event_after_exit(struct vcpu *v)
+{
+	struct events *e = &v->events;
+
+	e->in_flight.info = 0;
+	e->entry_pending = false;
+	e->was_forced = e->forced;
+	if (e->forced || (v->exit.reason & EXIT_REASON_ENTRY_FAILURE))
+		event_after_odd_exit(v);
+}
 
 /*
  * The exit came while an event was being delivered, and L0 deals with it: the same event is delivered
@@ -31,8 +41,8 @@ static inline void event_before_entry(struct vcpu *v)
 	const struct events *e = &v->events;
 	const struct apic *a = &v->apic;
 
-	if (e->pending || e->windows || (e->in_flight.info & INTR_VALID) || a->requests || a->threshold ||
-	    a->extint_waits || a->extint >= 0)
+	if (e->pending | e->windows | e->in_flight.info | a->requests | a->threshold | a->extint_waits |
+	    ~(u32)a->extint)
 		event_before_entry_slow(v);
 }
 

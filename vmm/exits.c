@@ -129,6 +129,11 @@ void l0_vmx_insn(struct vcpu *v)
 	vmx_insn_execute(v);
 }
 
+void l0_vmx_entry(struct vcpu *v)
+{
+	vmx_insn_enter(v);
+}
+
 /* SDM: volume 3A, "Task Priority in IA-32e Mode": CR8 is bits 7:4 of TPR. */
 static bool cr8_access(struct vcpu *v, bool load, enum gpr reg)
 {

@@ -91,7 +91,8 @@ void hardware_check(struct machine *m)
 			refuse("the processor's VMX lacks %s: use a newer one (Intel since Westmere has all)",
 			       needed[i].what);
 	if (!(m->hw.ept_vpid & EPT_CAP_4_LEVEL) || !(m->hw.ept_vpid & EPT_CAP_WB) ||
-	    !(m->hw.ept_vpid & EPT_CAP_INVEPT_GLOBAL) || !(m->hw.ept_vpid & VPID_CAP_SINGLE))
+	    !(m->hw.ept_vpid & EPT_CAP_INVEPT_GLOBAL) || !(m->hw.ept_vpid & VPID_CAP_SINGLE) ||
+	    !(m->hw.ept_vpid & VPID_CAP_GLOBAL))
 		refuse("the processor's EPT lacks 4-level tables, write-back, INVEPT or INVVPID "
 		       "(IA32_VMX_EPT_VPID_CAP is %#lx): use a newer one",
 		       m->hw.ept_vpid);
@@ -113,6 +114,6 @@ void hardware_vmxon(struct machine *m)
 	cpu_write_cr0(cr0);
 	cpu_write_cr4(cr4);
 	*region = m->hw.revision;
-	if (hw_vmxon(l0_pa(m, region)) != VMX_SUCCEED)
+	if (hw_vmxon(&(hpa_t){l0_pa(m, region).v}) != VMX_SUCCEED)
 		PANIC("VMXON failed, cr0 %#lx cr4 %#lx", cr0, cr4);
 }

@@ -69,23 +69,20 @@ static void __attribute__((noreturn)) vmx_abort(struct vcpu *v, enum vmx_abort i
 	 FI_##NAME == FI_GUEST_LDTR_BASE || FI_##NAME == FI_GUEST_LDTR_LIMIT || \
 	 (FI_##NAME >= FI_GUEST_PDPTE0 && FI_##NAME <= FI_GUEST_PDPTE3))
 
-/* Requires vmcs01 loaded; the fields are known to exist. This is the longest part of a nested exit. */
+/* Requires vmcs01 loaded. This is the longest part of a nested exit. */
 static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 {
 	ASSERT(v->loaded == &v->vmcs01, "%s is loaded", v->loaded->name);
 #define F(width, NAME, member, encoding, group, merge, control) \
 	if (PART_OF_L1(group, merge, control) && !IS_NOT_WRITTEN(NAME)) \
-		HW_VMWRITE_OR(VMCS_##NAME, l1->f[FI_##NAME], refused);
+		hw_vmwrite_known(VMCS_##NAME, &l1->f[FI_##NAME]);
 #include "vmx/fields.def"
 #undef F
-	HW_VMWRITE_OR(VMCS_CR0_READ_SHADOW, l1->f[FI_CR0_READ_SHADOW], refused);
-	HW_VMWRITE_OR(VMCS_CR4_READ_SHADOW, l1->f[FI_CR4_READ_SHADOW], refused);
-	HW_VMWRITE_OR(VMCS_ENTRY_CONTROLS, l1->f[FI_ENTRY_CONTROLS], refused);
-	for (unsigned i = 0; exit_host_uses_pae(v->nested.v12) && i < 4; i++)
+	hw_vmwrite_known(VMCS_CR0_READ_SHADOW, &l1->f[FI_CR0_READ_SHADOW]);
+	hw_vmwrite_known(VMCS_CR4_READ_SHADOW, &l1->f[FI_CR4_READ_SHADOW]);
+	hw_vmwrite_known(VMCS_ENTRY_CONTROLS, &l1->f[FI_ENTRY_CONTROLS]);
+	for (unsigned i = 0; v->host_pae && i < 4; i++)
 		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, l1->f[FI_GUEST_PDPTE0 + i]);
-	return;
-refused:
-	PANIC("vmcs01: a VMWRITE of L1's state failed");
 }
 
 /* From vmcs12's host state, unless it is what the last exit loaded. */
@@ -97,6 +94,7 @@ static void make_host_image(struct vcpu *v)
 	l1->f[FI_ENTRY_CONTROLS] = vcpu_read(v, VMCS_ENTRY_CONTROLS);
 	exit_load_host(l1, v->nested.v12);
 	l1->f[FI_GUEST_CR4] |= m->hw.cr4_fixed0;
+	v->host_pae = exit_host_uses_pae(v->nested.v12);
 	v->host_is_made = true;
 }
 
@@ -107,35 +105,37 @@ static void make_host_image(struct vcpu *v)
 static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
+	u64 pdpte[4];
 
-	in->v = v12;
 	vmcs12_give(v); /* and vmcs01 */
 	v->nested.in_l2 = false;
 	if (v->machine->apic_shown)
 		apic_show_page(v, false);
 	if (!v->host_is_made)
 		make_host_image(v);
-	if (exit_host_uses_pae(v12) && !cr_load_pdptes(v->machine, v12->host_cr3, in->pdpte))
-		vmx_abort(v, ABORT_HOST_PDPTES);
+	if (v->host_pae) {
+		in->pdpte = pdpte;
+		if (!cr_load_pdptes(v->machine, v12->host_cr3, pdpte))
+			vmx_abort(v, ABORT_HOST_PDPTES);
+	}
 	exit_load_kept(&v->host_image, in);
 	v->host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
 	write_l1_state(v, &v->host_image);
-	vmcs02_flush_without_vpid(v);
 	if (v12->exit_msr_load_count &&
 	    msr_list_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
 		vmx_abort(v, ABORT_LOAD_MSRS);
 }
 
 /* What an exit keeps of the guest's, in the loaded VMCS. */
-static struct exit_host_in gather_kept(const struct vcpu *v)
+static void gather_kept(struct vcpu *v, struct exit_host_in *in)
 {
 	u64 controls = v->nested.v12->exit_controls;
 
-	return (struct exit_host_in){
-		.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
-		.efer = controls & EXIT_LOAD_IA32_EFER ? 0 : vcpu_read(v, VMCS_GUEST_IA32_EFER),
-		.pat = controls & EXIT_LOAD_IA32_PAT ? 0 : vcpu_read(v, VMCS_GUEST_IA32_PAT),
-	};
+	in->v = v->nested.v12;
+	in->cr0 = vcpu_read(v, VMCS_GUEST_CR0);
+	in->efer = controls & EXIT_LOAD_IA32_EFER ? 0 : vcpu_read(v, VMCS_GUEST_IA32_EFER);
+	in->pat = controls & EXIT_LOAD_IA32_PAT ? 0 : vcpu_read(v, VMCS_GUEST_IA32_PAT);
+	in->pdpte = 0;
 }
 
 /*
@@ -158,7 +158,8 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 	if (v12->exit_msr_store_count &&
 	    !msr_list_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
 		vmx_abort(v, ABORT_SAVE_MSRS);
-	struct exit_host_in in = gather_kept(v);
+	struct exit_host_in in;
+	gather_kept(v, &in);
 	in.nmi_blocking = blocks_nmis(v, is_nmi);
 	if (in.nmi_blocking)
 		cpu_unblock_nmis(); /* for L0; L1's blocking is vmcs01's to track */
@@ -169,7 +170,7 @@ static void leave_l2(struct vcpu *v, bool is_nmi)
 static void pass_exit(struct vcpu *v)
 {
 	event_leave_l2(v);
-	vmcs12_exited(v, true);
+	vmcs12_exited(v);
 	v->nested.v12->exit_reason = v->exit.reason;
 	leave_l2(v, false);
 }
@@ -180,7 +181,7 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
 	event_leave_l2(v);
-	vmcs12_exited(v, false);
+	vmcs12_exited_by_l0(v);
 	exit_record(v->nested.v12, r);
 	leave_l2(v, is_nmi);
 }
@@ -194,6 +195,7 @@ static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 	struct exit_record r = {.reason = reason | (u32)EXIT_REASON_ENTRY_FAILURE,
 				.qualification = qualification};
 	struct exit_host_in in = {
+		.v = v->nested.v12,
 		.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
 		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
 		.pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
@@ -294,7 +296,7 @@ bool nested_handle_exit(struct vcpu *v)
 		return true;
 	}
 	v->nested.v12->launch = VMCS12_LAUNCHED;
-	switch (owner_now(v)) {
+	switch (owner_is_l1(v->exit.reason) ? OWNER_L1 : owner_now(v)) {
 	case OWNER_L0:
 		return false;
 	case OWNER_EPT:
@@ -347,24 +349,20 @@ static void gather_pdptes(const struct vcpu *v, u64 pdpte[4])
 		pdpte[i] = used ? l1mem_read64(v->machine, (l1pa_t){table + 8 * i}) : 0;
 }
 
-static struct check_in *gather_checks(struct vcpu *v)
+/* What changes from entry to entry without being a field of vmcs12. */
+static void gather_outside(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
 	const struct vmcs12 *v12 = v->nested.v12;
 	struct check_in *in = &v->check_in;
 
-	in->l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
 	in->current_vmcs.v = v->nested.current;
 	in->vtpr = in->link_revision = 0;
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
 		in->vtpr = l1mem_read32(m, (l1pa_t){(v12->virtual_apic_address & PAGE_MASK) + 0x80});
 	if (v12->vmcs_link_pointer != NO_VMCS)
 		in->link_revision = l1mem_read32(m, (l1pa_t){v12->vmcs_link_pointer & PAGE_MASK});
-	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
-		gather_pdptes(v, in->pdpte);
-	else
-		in->pdpte[0] = in->pdpte[1] = in->pdpte[2] = in->pdpte[3] = 0;
-	return in;
+	gather_pdptes(v, in->pdpte);
 }
 
 static u64 guest_failure_qualification(enum check_id id)
@@ -380,50 +378,96 @@ static u64 guest_failure_qualification(enum check_id id)
 }
 
 /* The first check that fails, of all. */
-static enum check_id check_all(struct vcpu *v)
+static enum check_id __attribute__((noinline)) check_all(struct vcpu *v)
 {
 	vmcs12_pull_all(v);
-	const struct check_in *in = gather_checks(v);
-	enum check_id id = check_controls_and_host(in);
-	return id != CHECK_PASSED ? id : check_guest(in);
+	gather_outside(v);
+	enum check_id id = check_controls_and_host(&v->check_in);
+	return id != CHECK_PASSED ? id : check_guest(&v->check_in);
+}
+
+/* L2 uses PAE paging without EPT12: the PDPTEs in memory belong to the guest state. */
+static bool has_pdptes_in_memory(struct vcpu *v)
+{
+	if (v12_proc2(v->nested.v12, PROC2_ENABLE_EPT))
+		return false;
+	vmcs12_pull(v, &v->pae_fields);
+	return merge_uses_pae(v->nested.v12);
 }
 
 /* What the checks look at outside vmcs12, and may be another at each entry. */
-static void add_what_is_outside(struct vcpu *v, struct check_work *work)
+static bool add_what_is_outside(struct vcpu *v, struct check_work *work)
 {
 	const struct check_index *index = &v->machine->check_index;
 	const struct vmcs12 *v12 = v->nested.v12;
-	bool ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
+	bool any = false;
 
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
-		check_work_add(work, index, IN_VTPR);
+		check_work_add(work, index, IN_VTPR), any = true;
 	if (v12->vmcs_link_pointer != NO_VMCS)
-		check_work_add(work, index, IN_LINK_REVISION);
-	if (!v12_proc2(v12, PROC2_ENABLE_EPT)) {
-		vmcs12_pull(v, &v->pae_fields);
-		for (unsigned i = IN_PDPTE0; merge_uses_pae(v12) && i <= IN_PDPTE3; i++)
-			check_work_add(work, index, i);
-	}
-	if (ia32e != v->vmcs12.l1_ia32e)
-		check_work_add(work, index, IN_L1_IA32E);
+		check_work_add(work, index, IN_LINK_REVISION), any = true;
+	return any;
 }
 
 /*
- * The first check that fails, of those that look at anything that has changed since the last entry: the
- * others held then. What an exit has saved of L2 holds, as far as nobody has changed it.
+ * The checks that look at anything that has changed since the last entry: the others held then, and what an
+ * exit has saved of L2 holds. False where so much has changed that the long way is no longer.
  */
-static enum check_id check_changed(struct vcpu *v)
+static bool __attribute__((noinline)) plan_entry(struct vcpu *v, bool pdptes)
 {
+	struct vmcs12_state *s = &v->vmcs12;
+	struct entry_plan *p = &s->entry_plan;
+	const struct check_index *index = &v->machine->check_index;
+	bool same_mode = v->check_in.l1_ia32e == s->l1_ia32e, fits = true;
 	struct check_work work = {{{0}}, {{0}}};
 
-	FIELD_SET_EACH (i, &v->vmcs12.dirty)
-		check_work_add(&work, &v->machine->check_index, (unsigned)i);
-	add_what_is_outside(v, &work);
-	vmcs12_pull(v, &work.fields);
-	return check_these(gather_checks(v), &work.rows);
+	field_list_clear(&p->copied);
+	FIELD_SET_EACH (i, &s->dirty) {
+		check_work_add(&work, index, (unsigned)i);
+		if (field_set_has(&v->copied_fields, (enum field_index)i))
+			fits &= field_list_add(&p->copied, (enum field_index)i);
+	}
+	p->outside = add_what_is_outside(v, &work);
+	for (unsigned i = IN_PDPTE0; pdptes && i <= IN_PDPTE3; i++)
+		check_work_add(&work, index, i);
+	if (!same_mode)
+		check_work_add(&work, index, IN_L1_IA32E);
+	fits &= check_list_make(&p->checks, &work.rows);
+	p->dirty = s->dirty;
+	p->host = field_set_meets(&s->dirty, &v->host_fields);
+	p->looked_at = work.fields;
+	p->pdptes = pdptes;
+	p->valid = fits && same_mode;
+	return fits;
 }
 
-static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
+/* vmcs02 can be made by writing what has changed, and .entry_plan is the way. */
+static bool entry_is_planned(struct vcpu *v)
+{
+	const struct vmcs12_state *s = &v->vmcs12;
+	const struct entry_plan *p = &s->entry_plan;
+
+	if (!vmcs02_is_close(v))
+		return false;
+	bool pdptes = has_pdptes_in_memory(v);
+	if (p->valid && field_set_same(&p->dirty, &s->dirty) && p->pdptes == pdptes &&
+	    v->check_in.l1_ia32e == s->l1_ia32e)
+		return true;
+	return plan_entry(v, pdptes);
+}
+
+static enum check_id check_planned(struct vcpu *v)
+{
+	const struct entry_plan *p = &v->vmcs12.entry_plan;
+
+	vmcs12_pull(v, &p->looked_at);
+	if (p->outside || p->pdptes)
+		gather_outside(v);
+	return check_listed(&v->check_in, &p->checks);
+}
+
+static struct insn_outcome __attribute__((noinline))
+refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
 {
 	vmcs12_pull_all(v); /* the words need more than the row that failed */
 	refusal_log(v->machine, in, id);
@@ -438,30 +482,34 @@ static struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *i
 	}
 }
 
-struct insn_outcome nested_enter(struct vcpu *v)
+/* SDM: "Loading MSRs". */
+static void __attribute__((noinline)) load_msrs(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	bool close = vmcs02_is_close(v);
-	struct field_set changed = v->vmcs12.dirty;
-	enum check_id id = close ? check_changed(v) : check_all(v);
-	u32 failed;
+	u32 failed = msr_list_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
 
-	if (!close || field_set_meets(&changed, &v->host_fields))
+	if (!failed)
+		return;
+	msr_list_log_refusal(v, v12->entry_msr_load_addr, failed);
+	fail_entry(v, EXIT_REASON_ENTRY_MSR_LOAD, failed);
+}
+
+struct insn_outcome nested_enter(struct vcpu *v)
+{
+	v->check_in.l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
+	bool planned = entry_is_planned(v);
+	enum check_id id = planned ? check_planned(v) : check_all(v);
+	if (!planned || v->vmcs12.entry_plan.host)
 		v->host_is_made = false;
 	if (id != CHECK_PASSED)
 		return refuse_entry(v, &v->check_in, id);
 	v->vmcs12.l1_ia32e = v->check_in.l1_ia32e;
-	if (close)
+	if (planned)
 		vmcs02_update(v, v->check_in.pdpte);
 	else
 		vmcs02_make(v, v->check_in.pdpte);
-	if (!v12->entry_msr_load_count)
-		return INSN_OK;
-	failed = msr_list_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
-	if (failed) {
-		msr_list_log_refusal(v, v12->entry_msr_load_addr, failed);
-		fail_entry(v, EXIT_REASON_ENTRY_MSR_LOAD, failed);
-	}
+	if (v->nested.v12->entry_msr_load_count)
+		load_msrs(v);
 	return INSN_OK;
 }
 
@@ -483,6 +531,6 @@ void nested_entry_refused(struct vcpu *v)
 	vmcs12_give(v);
 	vcpu_write(v, VMCS_GUEST_RFLAGS,
 		   insn_flags(&v->nested, vcpu_read(v, VMCS_GUEST_RFLAGS), outcome));
-	v->exit.insn_length = 3; /* VMLAUNCH and VMRESUME */
+	vcpu_set_insn_length(v, 3); /* VMLAUNCH and VMRESUME */
 	vcpu_skip(v);
 }

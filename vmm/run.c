@@ -50,19 +50,20 @@ static void handle_by_l0(struct vcpu *v)
 
 	if (basic >= EXIT_REASON_COUNT || !handlers[basic])
 		PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
-	if (basic != EXIT_REASON_VMLAUNCH &&
-	    basic != EXIT_REASON_VMRESUME) /* these look for themselves */
+	if (exit_has_details(basic)) {
 		vcpu_read_details(v);
-	if (exit_can_be_in_delivery(v->exit.reason))
-		event_deliver_again(v);
+		if (exit_can_be_in_delivery(v->exit.reason))
+			event_deliver_again(v);
+	}
 	handlers[basic](v);
 }
 
 static void handle_exit(struct vcpu *v)
 {
-	v->loaded->launched = true;
-	v->apic.extint_waits = false; /* if one still does, the next entry exits for it */
 	read_exit(v);
+	if (!(v->exit.reason & EXIT_REASON_ENTRY_FAILURE))
+		v->loaded->launched = true;
+	v->apic.extint_waits = false; /* if one still does, the next entry exits for it */
 	event_after_exit(v);
 	if (step_is_on(v) && step_exit(v))
 		return;
@@ -71,27 +72,37 @@ static void handle_exit(struct vcpu *v)
 	handle_by_l0(v);
 }
 
+static void __attribute__((cold)) entry_failed(struct vcpu *v)
+{
+	if (!v->nested.in_l2)
+		PANIC("entry with vmcs01 failed: VM-instruction error %lu",
+		      vcpu_read(v, VMCS_VM_INSTRUCTION_ERROR));
+	nested_entry_refused(v);
+}
+
+static void __attribute__((cold)) look_for_nmi(struct vcpu *v)
+{
+	bool *nmi = v->machine->nmi_flag;
+
+	if (*nmi) {
+		*nmi = false;
+		event_pend(v, EVENT_NMI);
+	}
+}
+
+bool vcpu_next(struct vcpu *v, unsigned ended)
+{
+	if (ended == ENTRY_EXITED)
+		handle_exit(v);
+	else if (ended == ENTRY_FAILED)
+		entry_failed(v);
+	else
+		look_for_nmi(v);
+	event_before_entry(v);
+	return v->loaded->launched;
+}
+
 void vcpu_run(struct vcpu *v)
 {
-	for (;;) {
-		bool *nmi = v->machine->nmi_flag;
-		if (*nmi) {
-			*nmi = false;
-			event_pend(v, EVENT_NMI);
-		}
-		event_before_entry(v);
-		switch (entry_run(v->gpr, v->loaded->launched, nmi)) {
-		case ENTRY_EXITED:
-			handle_exit(v);
-			break;
-		case ENTRY_FAILED:
-			if (!v->nested.in_l2)
-				PANIC("entry with vmcs01 failed: VM-instruction error %lu",
-				      vcpu_read(v, VMCS_VM_INSTRUCTION_ERROR));
-			nested_entry_refused(v);
-			break;
-		case ENTRY_NOT_DONE:
-			break;
-		}
-	}
+	entry_loop(v->gpr, v->machine->nmi_flag);
 }

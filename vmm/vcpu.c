@@ -154,7 +154,7 @@ static void write_controls(struct vcpu *v)
 	}
 }
 
-/* Both VMCSs: L0 as hardware finds it again after an exit. HOST_RSP is set at each entry. */
+/* Both VMCSs: L0 as hardware finds it again after an exit. HOST_RSP is set at the first entry. */
 static void write_host_state(struct vcpu *v)
 {
 	struct table_register gdtr, idtr;
@@ -236,10 +236,10 @@ void vcpu_set_gpr(struct vcpu *v, enum gpr reg, u64 value)
  */
 void vcpu_skip(struct vcpu *v)
 {
-	u64 rip = vcpu_read(v, VMCS_GUEST_RIP) + v->exit.insn_length;
+	u64 rip = vcpu_read(v, VMCS_GUEST_RIP) + vcpu_insn_length(v);
 	u64 blocking = vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY);
 
-	if (!(vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L))
+	if (rip >> 32 && !(vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L))
 		rip &= 0xffffffff;
 	vcpu_write(v, VMCS_GUEST_RIP, rip);
 	if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
@@ -274,6 +274,7 @@ void vcpu_fault(struct vcpu *v, enum vector vector, u32 error_code)
 
 void vcpu_report(struct vcpu *v)
 {
+	vcpu_read_details(v);
 	log_urgent("%s: exit reason %#x (%s), qualification %#lx", v->nested.in_l2 ? "L2" : "L1",
 		   v->exit.reason, exit_reason_name(v->exit.reason & 0xffff), v->exit.qualification);
 	log_urgent("  rip %016lx rsp %016lx rflags %lx", vcpu_read(v, VMCS_GUEST_RIP),

@@ -57,7 +57,7 @@ struct step {
  * interrupt is pending in the APIC (vmm/apic.h), not here.
  */
 struct events {
-	struct event in_flight; /* what the next entry delivers */
+	struct event in_flight; /* what the next entry delivers; .info is 0 where nothing is */
 	bool entry_pending; /* an emulated VMLAUNCH or VMRESUME that hardware has not completed */
 	bool forced; /* vmcs02's preemption timer is 0, to have control back after the delivery */
 	bool was_forced; /* at the entry that the last exit ended */
@@ -69,15 +69,33 @@ struct events {
 	bool trace; /* trace=events: each decision is a line of the log */
 };
 
-/* Fields in the order in which they were added. */
+/* Fields in the order in which they were added: all exist on this processor. */
 #define FIELD_LIST_MAX 63 /* a bit of a word each */
 struct field_list {
-	struct {
+	struct field_row {
 		u16 encoding;
 		u16 field; /* enum field_index */
 	} row[FIELD_LIST_MAX];
 	unsigned count;
 	struct field_set set;
+};
+
+/* What hardware's exit to L1 makes of vmcs12, as long as the same fields are saved and asked for. */
+struct exit_plan {
+	struct field_list kept, shown; /* read at once, for L0 alone, or for L1 too */
+	struct field_set stale; /* left in vmcs02 */
+};
+
+/* What an entry takes where these fields have changed since the last one. */
+struct entry_plan {
+	bool valid; /* for the next entry that changes the same */
+	bool outside; /* the checks look at more than vmcs12 */
+	bool pdptes; /* L2's are in memory */
+	struct field_set dirty; /* the fields */
+	struct field_set looked_at; /* by the checks */
+	struct check_list checks;
+	struct field_list copied; /* to vmcs02 */
+	bool host; /* host state is among them */
 };
 
 /* The current VMCS of L1, beside v12 itself: vmm/vmcs12.h. */
@@ -91,13 +109,16 @@ struct vmcs12_state {
 		near; /* of which any may be dirty, and vmcs02 is still made by writing them alone */
 	bool far; /* something else is dirty too */
 	struct field_set unseen; /* the shadow VMCS has an old value */
+	bool any_unseen;
 	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
-	u64 changed; /* of .read, by place: the last exit has changed it */
-	u64 shown; /* of .read, by place: L1 reads it without an exit */
-	u64 places_saved, places_of_information; /* of .read: those in vcpu.saved and .information */
+	struct field_set shown; /* of .read: L1 reads it without an exit */
+	struct exit_plan exit_plan;
+	u64 changed; /* of .exit_plan.shown, by place: the last exit has changed it */
+	struct entry_plan entry_plan;
 	u16 age; /* entries since the lists were begun */
 	struct field_set read_once; /* since then */
 	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
+	u8 written_times[FI_COUNT]; /* at that age */
 	u8 *vmread_bitmap, *vmwrite_bitmap;
 };
 
@@ -121,12 +142,12 @@ struct ept02 {
 /* L1's local APIC. vmm/apic.h */
 struct apic {
 	struct lapic *regs; /* a page: the virtual-APIC page of vmcs01 */
-	bool requests; /* IRR is not empty: else most questions are answered */
+	u32 requests; /* IRR is not empty: else most questions are answered */
 	u32 threshold; /* what vmcs01's TPR threshold is */
 	u64 base; /* IA32_APIC_BASE, of the physical one and so of L1's */
 	u32 owed[8]; /* vectors whose physical EOI waits for L1's */
 	int extint; /* the vector of an ExtINT that is acknowledged already; -1: none */
-	bool extint_waits; /* one that is not, as far as the last exit told */
+	u32 extint_waits; /* one that is not, as far as the last exit told */
 	bool told_others; /* L1 knows from the log that its IPIs to other processors go nowhere */
 };
 
@@ -152,6 +173,7 @@ struct vcpu {
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
 	struct vmcs_image host_image; /* L1 after an exit */
 	bool host_is_made; /* from the host state that vmcs12 has now */
+	bool host_pae; /* with PAE paging: an exit loads PDPTEs */
 	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
 	struct field_list reload; /* .reloaded as a list, without the PDPTEs */
 	struct field_set saved,
@@ -165,11 +187,10 @@ struct vcpu {
 		host_fields; /* of vmcs02_image, and vmcs12's host state */
 	struct ept02 ept02;
 	struct bitmap02 bitmap02[BITMAP02_SLOTS], *bitmap02_now; /* the one that vmcs02 has */
-	u16 vpid02; /* VPID in vmcs02 */
-	u16 last_vpid12; /* whose translations VPID02 holds */
+	u16 last_vpid12; /* whose translations VPID02 holds; 0: of a guest without a VPID */
 };
 
-/* VPIDs: L1's, and that of whatever L2 runs. */
+/* VPIDs: L1's, and that of whatever L2 runs, with a VPID of L1's or without. */
 enum { VPID01 = 1, VPID02 = 2 };
 
 /* Sets L1's processor up as after a reset; requires VMX operation. vmm/vcpu.c */
@@ -183,18 +204,33 @@ void vcpu_sipi(struct vcpu *v, u8 vector);
 /* Runs L1 and its guests for good. vmm/run.c */
 void __attribute__((noreturn)) vcpu_run(struct vcpu *v);
 
+/* Whichever VMCS is loaded. */
 static inline u64 vcpu_read(const struct vcpu *v, enum vmcs_field field)
 {
-	return vmcs_read(v->loaded, field);
+	u64 value;
+	if (hw_vmread(field, &value) != VMX_SUCCEED)
+		vmcs_refused(v->loaded, field);
+	return value;
 }
 
 static inline void vcpu_write(struct vcpu *v, enum vmcs_field field, u64 value)
 {
-	vmcs_write(v->loaded, field, value);
+	if (hw_vmwrite(field, value) != VMX_SUCCEED)
+		vmcs_refused(v->loaded, field);
 }
 
 /* Completes v->exit. Requires the VMCS that took the exit loaded. */
 void vcpu_read_details(struct vcpu *v);
+static inline u32 vcpu_insn_length(const struct vcpu *v)
+{
+	return v->exit.detailed ? v->exit.insn_length : (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_LENGTH);
+}
+/* The instruction that exited has another length than the field says. */
+static inline void vcpu_set_insn_length(struct vcpu *v, u32 length)
+{
+	vcpu_read_details(v);
+	v->exit.insn_length = length;
+}
 
 /* The guest that is loaded (L1 or L2): all require an exit just taken, or an entry being emulated. */
 u64 vcpu_gpr(const struct vcpu *v, enum gpr reg);

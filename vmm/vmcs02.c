@@ -37,7 +37,6 @@ void vmcs02_init(struct vcpu *v)
 	field_set_add(&v->pae_fields, FI_GUEST_CR0);
 	field_set_add(&v->pae_fields, FI_GUEST_CR4);
 	vcpu_write(v, VMCS_VPID, VPID02);
-	v->vpid02 = VPID02;
 	bitmap02_init(v);
 }
 
@@ -59,33 +58,34 @@ static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
 static void clear_sink(const struct vcpu *v)
 {
 	const struct machine *m = v->machine;
-	if (l0_owns(m, v->nested.v12->virtual_apic_address))
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	if ((v12->proc_controls & PROC_USE_TPR_SHADOW) && l0_owns(m, v12->virtual_apic_address))
 		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
 }
 
-/* A guest without a VPID shares the one of L1: a transition flushes both. Others have VPID02 in turn. */
-static void set_vpid(struct vcpu *v)
+/*
+ * Both transitions end all linear translations where L2 has no VPID (R86). L1 has none left at the exit, since
+ * it has run no instruction since the entry; L2's own are ended by the next entry. L2's VPIDs have VPID02 in
+ * turn. SDM: "Operations that Invalidate Cached Mappings".
+ */
+static void flush(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	bool vpid12 = v12_proc2(v12, PROC2_ENABLE_VPID);
-	u16 vpid = vpid12 ? VPID02 : VPID01;
+	u16 vpid12 = v12_proc2(v12, PROC2_ENABLE_VPID) ? (u16)v12->vpid : 0;
 
-	if (vpid != v->vpid02)
-		vcpu_write(v, VMCS_VPID, vpid);
-	v->vpid02 = vpid;
-	if (vpid12 && v12->vpid != v->last_vpid12) {
+	if (!vpid12)
+		hw_invvpid(INVVPID_ALL, 0, 0);
+	else if (vpid12 != v->last_vpid12)
 		hw_invvpid(INVVPID_SINGLE, VPID02, 0);
-		v->last_vpid12 = (u16)v12->vpid;
-	}
+	v->last_vpid12 = vpid12;
 }
 
 /* L2's APIC-access page must be mapped, by a leaf of 4 KiB, even where it is the page of L1's xAPIC. */
-static void map_access_page(struct vcpu *v)
+static void __attribute__((noinline)) map_access_page(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 
-	if (!v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
-		return;
 	apic_show_page(v, v12->apic_access_address + 1 == v->machine->apic_hole);
 	if (!v12_proc2(v12, PROC2_ENABLE_EPT))
 		ept01_split(v->machine, (l1pa_t){v12->apic_access_address});
@@ -98,7 +98,8 @@ static void set_ept_pointer(struct vcpu *v)
 
 	vcpu_write(v, VMCS_EPT_POINTER,
 		   ept12 ? ept02_pointer(v, v12->ept_pointer) : v->machine->ept01.eptp);
-	map_access_page(v);
+	if (v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
+		map_access_page(v);
 }
 
 /* --- the fields --- */
@@ -166,7 +167,7 @@ static void sort_fields(struct vcpu *v)
 		field_set_add(near, without_vmcs02[i]);
 }
 
-void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
+void __attribute__((noinline)) vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 {
 	struct merge_in in = gather(v, pdpte);
 
@@ -175,11 +176,11 @@ void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	clear_sink(v);
 	sort_fields(v);
 	switch_over(v);
-	bitmap02_update(v);
+	if (v->nested.v12->proc_controls & PROC_USE_MSR_BITMAPS)
+		bitmap02_update(v);
 	write_fields(v, v->image_fields, v->vmcs02_image.f);
 	set_ept_pointer(v);
-	set_vpid(v);
-	vmcs02_flush_without_vpid(v);
+	flush(v);
 	v->vmcs12.in_vmcs02 = true;
 	v->vmcs12.far = false;
 	v->vmcs12.dirty = (struct field_set){{0}};
@@ -203,20 +204,17 @@ static void write_pdptes(struct vcpu *v, const u64 pdpte[4])
 		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 }
 
-static void write_list(struct vcpu *v, const struct field_list *list, const u64 *value)
+static void write_list(const struct field_list *list, const u64 *value)
 {
 	for (unsigned n = 0; n < list->count; n++)
-		vcpu_write(v, list->row[n].encoding, value[list->row[n].field]);
+		hw_vmwrite_known(list->row[n].encoding, &value[list->row[n].field]);
 }
 
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 {
 	struct vmcs12_state *s = &v->vmcs12;
-	bool pae = !v12_proc2(v->nested.v12, PROC2_ENABLE_EPT) && merge_uses_pae(v->nested.v12);
-	struct field_set copied;
+	const struct vmcs12 *v12 = v->nested.v12;
 
-	EACH_WORD (w)
-		copied.w[w] = s->dirty.w[w] & v->copied_fields.w[w];
 	if (v->reload.count > 0) {
 		vmcs12_pull(v, &v->efer_fields);
 		struct merge_in in = gather(v, pdpte);
@@ -224,12 +222,14 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	}
 	clear_sink(v);
 	switch_over(v);
-	bitmap02_update(v);
-	write_fields(v, copied, v->nested.v12->f);
-	write_list(v, &v->reload, v->vmcs02_image.f);
-	if (pae)
+	if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
+		bitmap02_update(v);
+	write_list(&s->entry_plan.copied, v12->f);
+	write_list(&v->reload, v->vmcs02_image.f);
+	if (s->entry_plan.pdptes)
 		write_pdptes(v, pdpte);
-	map_access_page(v);
-	vmcs02_flush_without_vpid(v);
+	if (v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))
+		map_access_page(v);
+	flush(v);
 	s->dirty = (struct field_set){{0}};
 }

@@ -25,11 +25,4 @@ bool vmcs02_is_close(const struct vcpu *v);
 void vmcs02_make(struct vcpu *v, const u64 pdpte[4]);
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4]);
 
-/* Linear translations go at each transition where L2 has no VPID of its own (R86). */
-static inline void vmcs02_flush_without_vpid(const struct vcpu *v)
-{
-	if (v->vpid02 == VPID01)
-		hw_invvpid(INVVPID_SINGLE, VPID01, 0);
-}
-
 #endif

@@ -6,8 +6,10 @@
 
 /* After so many entries the lists are begun anew, so that what L1 did once does not cost for ever. */
 #define LISTS_LIVE 1024
-/* A field that L1 writes again within so many entries is one that it writes all the time. */
+/* A field that L1 writes again within so many entries is one that it writes all the time; */
 #define WRITES_APART 8
+/* and so is one that it has written so often between two entries. */
+#define WRITES_TOGETHER 4
 
 /* --- the lists of fields that L1 uses between an exit and an entry --- */
 
@@ -47,16 +49,43 @@ static bool exists_for_l1(const struct vcpu *v, enum field_index i)
 	return caps_has_field(&v->machine->l1, i);
 }
 
+static void becomes_unseen(struct vmcs12_state *s, enum field_index i)
+{
+	field_set_add(&s->unseen, i);
+	s->any_unseen = true;
+}
+
+/* Of the fields that hardware's exit to L1 changes, which are read at once. The places in .changed are others then. */
+static void plan_exits(struct vcpu *v)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+	struct exit_plan *p = &s->exit_plan;
+	struct field_set live = v->saved;
+
+	for (; s->changed; s->changed &= s->changed - 1)
+		becomes_unseen(s, (enum field_index)p->shown.row[__builtin_ctzl(s->changed)].field);
+	field_set_add_all(&live, &v->information);
+	p->stale = live;
+	field_set_remove_all(&p->stale, &s->read.set);
+	field_list_clear(&p->kept);
+	field_list_clear(&p->shown);
+	for (unsigned n = 0; n < s->read.count; n++) {
+		enum field_index i = (enum field_index)s->read.row[n].field;
+		if (field_set_has(&live, i))
+			field_list_add(field_set_has(&s->shown, i) ? &p->shown : &p->kept, i);
+	}
+}
+
 static void begin_lists(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 
 	field_list_clear(&s->read);
 	field_list_clear(&s->written);
-	memset(&s->read_once, 0, sizeof(s->read_once));
-	s->shown = s->changed = s->places_saved = s->places_of_information = 0;
+	s->read_once = s->shown = (struct field_set){{0}};
 	memset(s->written_at, 0, sizeof(s->written_at));
 	s->age = 0;
+	plan_exits(v);
 	if (!s->shadowing)
 		return;
 	memset(s->vmread_bitmap, 0xff, PAGE_SIZE);
@@ -121,7 +150,9 @@ void vmcs12_load(struct vcpu *v, u64 pointer)
 	memset(&s->stale, 0, sizeof(s->stale));
 	memset(&s->dirty, 0, sizeof(s->dirty));
 	memset(&s->unseen, 0, sizeof(s->unseen));
+	s->any_unseen = false;
 	s->changed = 0;
+	s->entry_plan.valid = false;
 	s->in_vmcs02 = false;
 	if (!s->shadowing)
 		return;
@@ -158,24 +189,13 @@ static void pull_field(struct vcpu *v, enum field_index i)
 /* Each exit keeps the field current from now on. */
 static void begin_to_keep(struct vcpu *v, enum field_index i)
 {
-	struct vmcs12_state *s = &v->vmcs12;
-
-	if (!changed_by_exits(i) || !field_list_add(&s->read, i))
-		return;
-	if (field_set_has(&v->saved, i))
-		s->places_saved |= BIT(s->read.count - 1);
-	if (field_set_has(&v->information, i))
-		s->places_of_information |= BIT(s->read.count - 1);
+	if (changed_by_exits(i) && field_list_add(&v->vmcs12.read, i))
+		plan_exits(v);
 }
 
 void vmcs12_saved_is_new(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
-
-	s->places_saved = 0;
-	for (unsigned n = 0; n < s->read.count; n++)
-		if (field_set_has(&v->saved, s->read.row[n].field))
-			s->places_saved |= BIT(n);
+	plan_exits(v);
 }
 
 static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
@@ -183,12 +203,9 @@ static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 	struct vmcs12_state *s = &v->vmcs12;
 	struct vmcs *loaded = v->loaded;
 	struct field_set now;
-	u64 any = 0;
 
 	EACH_WORD (w)
-		any |= now.w[w] = s->stale.w[w] & fields->w[w];
-	if (!any)
-		return;
+		now.w[w] = s->stale.w[w] & fields->w[w];
 	field_set_remove_all(&s->stale, &now);
 	vmcs_load(&v->vmcs02);
 	FIELD_SET_EACH (i, &now) {
@@ -199,7 +216,7 @@ static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 	vmcs_load(loaded);
 }
 
-void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
+void vmcs12_pull_stale(struct vcpu *v, const struct field_set *fields)
 {
 	pull(v, fields, true);
 }
@@ -207,7 +224,9 @@ void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
 void vmcs12_pull_all(struct vcpu *v)
 {
 	struct field_set all = v->vmcs12.stale;
-	pull(v, &all, false);
+
+	if (field_set_meets(&all, &all))
+		pull(v, &all, false);
 }
 
 /* --- VMREAD and VMWRITE that exited --- */
@@ -228,12 +247,18 @@ static void begin_to_read(struct vcpu *v, enum field_index i)
 	struct vmcs12_state *s = &v->vmcs12;
 
 	begin_to_keep(v, i);
-	if (!s->shadowing || !field_set_has(&s->read.set, i))
+	if (!s->shadowing || !field_set_has(&s->read.set, i) || field_set_has(&s->shown, i))
 		return;
-	for (unsigned n = 0; n < s->read.count; n++)
-		s->shown |= s->read.row[n].field == i ? BIT(n) : 0;
+	field_set_add(&s->shown, i);
+	becomes_unseen(s, i);
 	bitmap_set(s->vmread_bitmap, i, false);
-	field_set_add(&s->unseen, i);
+	plan_exits(v);
+}
+
+u64 vmcs12_value(struct vcpu *v, enum field_index i)
+{
+	pull_one(v, i);
+	return v->nested.v12->f[i];
 }
 
 u64 vmcs12_read(struct vcpu *v, enum field_index i)
@@ -249,13 +274,15 @@ u64 vmcs12_read(struct vcpu *v, enum field_index i)
 	return v->nested.v12->f[i];
 }
 
-/* Written again, and soon: what sets a VMCS up is not learnt. */
-static bool written_again(struct vcpu *v, enum field_index i)
+/* Written again, and soon. What sets a VMCS up is not learnt, even where it writes a field twice. */
+static bool written_again(struct vmcs12_state *s, enum field_index i)
 {
-	u16 now = v->vmcs12.age + 1, before = v->vmcs12.written_at[i];
+	u16 now = s->age + 1, before = s->written_at[i];
 
-	v->vmcs12.written_at[i] = now;
-	return before && now - before <= WRITES_APART;
+	s->written_times[i] = before == now ? s->written_times[i] + 1 : 1;
+	s->written_at[i] = now;
+	return before && before != now ? now - before <= WRITES_APART :
+					 s->written_times[i] >= WRITES_TOGETHER;
 }
 
 /* From now on hardware takes the field from L1; one that exits change must be kept current by them. */
@@ -272,7 +299,7 @@ static void begin_to_write(struct vcpu *v, enum field_index i)
 		bitmap_set(s->vmwrite_bitmap, i, false);
 }
 
-static void set_field(struct vcpu *v, enum field_index i, u64 value)
+static inline void set_field(struct vcpu *v, enum field_index i, u64 value)
 {
 	v->nested.v12->f[i] = value;
 	field_set_remove(&v->vmcs12.stale, i);
@@ -284,7 +311,7 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
 {
 	set_field(v, i, value);
 	vmcs12_changed(v, i);
-	if (written_again(v, i))
+	if (written_again(&v->vmcs12, i))
 		begin_to_write(v, i);
 	vmcs12_give(v);
 }
@@ -292,7 +319,7 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
 void vmcs12_changed(struct vcpu *v, enum field_index i)
 {
 	if (v->vmcs12.shadowing)
-		field_set_add(&v->vmcs12.unseen, i);
+		becomes_unseen(&v->vmcs12, i);
 }
 
 /* --- L1 enters, L2 exits --- */
@@ -300,14 +327,15 @@ void vmcs12_changed(struct vcpu *v, enum field_index i)
 void vmcs12_take(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
+	const struct field_list *list = &s->written;
 	const u64 *f = v->nested.v12->f;
 
-	if (s->written.count > 0) {
+	if (list->count > 0) {
 		vmcs_load(&v->shadow);
-		for (unsigned n = 0; n < s->written.count; n++) {
-			u64 value = vmcs_read(&v->shadow, s->written.row[n].encoding);
-			if (value != f[s->written.row[n].field])
-				set_field(v, s->written.row[n].field, value);
+		for (unsigned n = 0; n < list->count; n++) {
+			u64 value = vcpu_read(v, (enum vmcs_field)list->row[n].encoding);
+			if (value != f[list->row[n].field])
+				set_field(v, (enum field_index)list->row[n].field, value);
 		}
 		vmcs_load(&v->vmcs01);
 	}
@@ -315,79 +343,71 @@ void vmcs12_take(struct vcpu *v)
 		begin_lists(v);
 }
 
-/* All rows of the list from vmcs02: bit n says whether row n has changed. Requires vmcs02 loaded. */
-static u64 read_rows(struct vcpu *v)
-{
-	const struct field_list *list = &v->vmcs12.read;
-	u64 *f = v->nested.v12->f, changed = 0;
-
-	for (unsigned n = 0; n < list->count; n++) {
-		u64 value, *field = &f[list->row[n].field];
-		if (hw_vmread(list->row[n].encoding, &value) != VMX_SUCCEED)
-			vmcs_refused(&v->vmcs02, list->row[n].encoding);
-		changed |= (u64)(value != *field) << n;
-		*field = value;
-	}
-	return changed;
-}
-
-/* Those alone that the exit has written; L0 may have written the others. */
-static u64 read_some_rows(struct vcpu *v, u64 places)
-{
-	const struct field_list *list = &v->vmcs12.read;
-	u64 *f = v->nested.v12->f;
-
-	for (u64 left = places; left; left &= left - 1) {
-		unsigned n = (unsigned)__builtin_ctzl(left);
-		f[list->row[n].field] = vmcs_read(&v->vmcs02, list->row[n].encoding);
-	}
-	return ~0ul;
-}
-
-/* One bit of it follows L2 (R73); it is not in the list, which takes values as they are. */
+/* One bit of it follows L2 (R73); it is in no list, which take values as they are. */
 static void read_entry_controls(struct vcpu *v)
 {
-	u64 *f = &v->nested.v12->f[FI_ENTRY_CONTROLS], old = *f;
+	u64 *f = &v->nested.v12->f[FI_ENTRY_CONTROLS], now = vcpu_read(v, VMCS_ENTRY_CONTROLS);
 
-	*f = exit_saved_value(FI_ENTRY_CONTROLS, old, vmcs_read(&v->vmcs02, VMCS_ENTRY_CONTROLS));
-	if (*f != old)
-		vmcs12_changed(v, FI_ENTRY_CONTROLS);
+	if (!((now ^ *f) & ENTRY_IA32E_MODE_GUEST))
+		return;
+	*f = exit_saved_value(FI_ENTRY_CONTROLS, *f, now);
+	vmcs12_changed(v, FI_ENTRY_CONTROLS);
 }
 
-void vmcs12_exited(struct vcpu *v, bool information)
+void vmcs12_exited(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
-	u64 places = s->places_saved | (information ? s->places_of_information : 0);
-	bool all = places == BIT(s->read.count) - 1;
+	const struct field_list *kept = &s->exit_plan.kept, *shown = &s->exit_plan.shown;
+	u64 *f = v->nested.v12->f, changed = 0;
 
-	EACH_WORD (w)
-		s->stale.w[w] = (v->saved.w[w] | (information ? v->information.w[w] : 0)) &
-				~s->read.set.w[w];
 	read_entry_controls(v);
-	s->changed = (all ? read_rows(v) : read_some_rows(v, places)) & s->shown;
+	s->stale = s->exit_plan.stale;
+	for (const struct field_row *r = kept->row, *end = r + kept->count; r < end; r++)
+		hw_vmread_known(r->encoding, &f[r->field]);
+	for (unsigned n = 0, count = shown->count; n < count; n++) {
+		u64 value;
+		hw_vmread_known(shown->row[n].encoding, &value);
+		if (value != f[shown->row[n].field])
+			changed |= BIT(n);
+		f[shown->row[n].field] = value;
+	}
+	s->changed = changed;
+}
+
+void vmcs12_exited_by_l0(struct vcpu *v)
+{
+	struct vmcs12_state *s = &v->vmcs12;
+
+	read_entry_controls(v);
+	s->stale = v->saved;
+	field_set_remove_all(&s->stale, &s->read.set);
+	for (unsigned n = 0; n < s->read.count; n++)
+		if (field_set_has(&v->saved, (enum field_index)s->read.row[n].field))
+			hw_vmread_known(s->read.row[n].encoding, &v->nested.v12->f[s->read.row[n].field]);
+	field_set_add_all(&s->unseen, &s->shown);
+	s->any_unseen = s->shadowing;
 }
 
 static void give_unseen(struct vcpu *v)
 {
+	v->vmcs12.any_unseen = false;
 	for (int i; (i = field_set_take(&v->vmcs12.unseen)) != FIELD_NONE;)
 		write_shadow(v, i);
 }
 
-void vmcs12_give(struct vcpu *v)
+void vmcs12_give_changed(struct vcpu *v)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 	const u64 *f = v->nested.v12->f;
-	u64 any = s->changed;
+	u64 changed = s->changed;
 
-	EACH_WORD (w)
-		any |= s->unseen.w[w];
-	if (any) {
-		vmcs_load(&v->shadow);
-		for (; s->changed; s->changed &= s->changed - 1) {
-			unsigned n = (unsigned)__builtin_ctzl(s->changed);
-			vmcs_write(&v->shadow, s->read.row[n].encoding, f[s->read.row[n].field]);
-		}
-		give_unseen(v);
+	vmcs_load(&v->shadow);
+	for (; changed; changed &= changed - 1) {
+		const struct field_row *r = &s->exit_plan.shown.row[__builtin_ctzl(changed)];
+		hw_vmwrite_known(r->encoding, &f[r->field]);
 	}
+	s->changed = 0;
+	if (s->any_unseen)
+		give_unseen(v);
 	vmcs_load(&v->vmcs01);
 }

@@ -28,7 +28,11 @@ void vmcs12_init(struct vcpu *v);
 void vmcs12_load(struct vcpu *v, u64 pointer);
 void vmcs12_unload(struct vcpu *v);
 
-/* VMREAD and VMWRITE that exited: whole fields, values of the field's width. Require vmcs01 loaded. */
+/*
+ * VMREAD and VMWRITE that exited: whole fields, values of the field's width. And a field's value where L1 does
+ * not ask for it. Require vmcs01 loaded.
+ */
+u64 vmcs12_value(struct vcpu *v, enum field_index i);
 u64 vmcs12_read(struct vcpu *v, enum field_index i);
 void vmcs12_write(struct vcpu *v, enum field_index i, u64 value);
 
@@ -36,21 +40,35 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value);
 void vmcs12_changed(struct vcpu *v, enum field_index i);
 
 /* Makes v12 current in these fields, or in all. Whichever of vmcs01 and vmcs02 is loaded stays loaded. */
-void vmcs12_pull(struct vcpu *v, const struct field_set *fields);
+void vmcs12_pull_stale(struct vcpu *v, const struct field_set *fields);
+static inline void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
+{
+	if (field_set_meets(&v->vmcs12.stale, fields))
+		vmcs12_pull_stale(v, fields);
+}
 void vmcs12_pull_all(struct vcpu *v);
 
 /* L1 enters L2: what it wrote without exits comes to v12, and into .dirty. Requires vmcs01 loaded. */
 void vmcs12_take(struct vcpu *v);
 
 /*
- * L2 has exited to L1: the fields of v->saved have their value in vmcs02 now, and with `information` those
- * of the exit information too (v->information). Requires vmcs02 loaded. vmcs12_give() then makes L1 see all
- * that has changed; leaves vmcs01 loaded.
+ * L2 has exited to L1: the fields of v->saved and those of the exit information (v->information) have their
+ * value in vmcs02 now. Where L0 makes the exit up, those of v->saved alone: the others are the caller's, who
+ * writes them to v12 afterwards. Both require vmcs02 loaded. vmcs12_give() then makes L1 see all that has
+ * changed; leaves vmcs01 loaded.
  */
-void vmcs12_exited(struct vcpu *v, bool information);
+void vmcs12_exited(struct vcpu *v);
+void vmcs12_exited_by_l0(struct vcpu *v);
 /* v->saved is another. */
 void vmcs12_saved_is_new(struct vcpu *v);
-void vmcs12_give(struct vcpu *v);
+void vmcs12_give_changed(struct vcpu *v);
+static inline void vmcs12_give(struct vcpu *v)
+{
+	if (v->vmcs12.changed || v->vmcs12.any_unseen)
+		vmcs12_give_changed(v);
+	else
+		vmcs_load(&v->vmcs01);
+}
 
 /* A list of fields; adding gives false where it is full, or has the field. */
 void field_list_clear(struct field_list *list);

@@ -19,7 +19,6 @@ static struct insn_cpu gather_cpu(const struct vcpu *v)
 		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
 		.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS),
 		.cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
-		.interruptibility = (u32)vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY),
 		.cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR)),
 		.caps = &v->machine->l1,
 	};
@@ -199,18 +198,10 @@ static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu
 	struct insn_outcome o = insn_vmwrite(&v->nested, cpu->caps, register2(v, cpu), &field);
 	if (o.kind == INSN_GO_ON) {
 		value = long_mode(cpu) ? value : value & 0xffffffff;
-		vmcs12_write(v, field.index,
-			     insn_field_written(vmcs12_read(v, field.index), field, value));
+		u64 old = field.high ? vmcs12_value(v, field.index) : 0;
+		vmcs12_write(v, field.index, insn_field_written(old, field, value));
 	}
 	return o;
-}
-
-static struct insn_outcome do_entry(struct vcpu *v, const struct insn_cpu *cpu)
-{
-	if (v->nested.current != NO_VMCS)
-		vmcs12_take(v);
-	struct insn_outcome o = insn_entry(&v->nested, cpu, v->exit.reason == EXIT_REASON_VMLAUNCH);
-	return o.kind == INSN_GO_ON ? nested_enter(v) : o;
 }
 
 static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
@@ -265,9 +256,6 @@ static struct insn_outcome dispatch(struct vcpu *v, const struct insn_cpu *cpu)
 		return do_vmread(v, cpu);
 	case EXIT_REASON_VMWRITE:
 		return do_vmwrite(v, cpu);
-	case EXIT_REASON_VMLAUNCH:
-	case EXIT_REASON_VMRESUME:
-		return do_entry(v, cpu);
 	case EXIT_REASON_INVEPT:
 		return do_invept(v, cpu);
 	case EXIT_REASON_INVVPID:
@@ -277,7 +265,7 @@ static struct insn_outcome dispatch(struct vcpu *v, const struct insn_cpu *cpu)
 	}
 }
 
-/* RFLAGS, the error field, and past the instruction: unless it faulted, or an entry was done. */
+/* RFLAGS, the error field, and past the instruction. */
 static void finish(struct vcpu *v, struct insn_outcome o)
 {
 	struct nested *n = &v->nested;
@@ -288,29 +276,61 @@ static void finish(struct vcpu *v, struct insn_outcome o)
 		vmcs12_give(v);
 	}
 	vcpu_write(v, VMCS_GUEST_RFLAGS, insn_flags(n, vcpu_read(v, VMCS_GUEST_RFLAGS), o));
-	vcpu_read_details(v);
 	vcpu_skip(v);
 }
 
-static bool is_entry(u32 reason)
+/* Faulted, failed, or done. */
+static void __attribute__((noinline)) settle(struct vcpu *v, struct insn_outcome o)
 {
-	return reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME;
-}
-
-void vmx_insn_execute(struct vcpu *v)
-{
-	struct insn_cpu cpu = gather_cpu(v);
-	struct insn_outcome o = insn_gate(&v->nested, v->exit.reason, &cpu);
-
-	if (o.kind == INSN_GO_ON) {
-		o = dispatch(v, &cpu);
-		if (o.kind == INSN_GO_ON && is_entry(v->exit.reason))
-			return;
-	}
 	if (o.kind == INSN_FAULT)
 		vcpu_fault(v, o.vector, 0);
 	else if (o.kind != INSN_FAULTED)
 		finish(v, o);
+}
+
+static struct insn_outcome __attribute__((noinline)) gate(struct vcpu *v, struct insn_cpu *cpu)
+{
+	*cpu = gather_cpu(v);
+	return insn_gate(&v->nested, v->exit.reason, cpu);
+}
+
+void vmx_insn_execute(struct vcpu *v)
+{
+	struct insn_cpu cpu;
+	struct insn_outcome o = gate(v, &cpu);
+
+	settle(v, o.kind == INSN_GO_ON ? dispatch(v, &cpu) : o);
+}
+
+static struct insn_outcome entry_gate(struct vcpu *v)
+{
+	struct insn_cpu cpu;
+
+	if (insn_gate_is_open(&v->nested, (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
+			      (u32)vcpu_read(v, VMCS_GUEST_SS_AR)))
+		return INSN_OK;
+	return gate(v, &cpu);
+}
+
+static struct insn_outcome entry(struct vcpu *v)
+{
+	u32 interruptibility = (u32)vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (v->nested.current != NO_VMCS)
+		vmcs12_take(v);
+	struct insn_outcome o =
+		insn_entry(&v->nested, interruptibility, v->exit.reason == EXIT_REASON_VMLAUNCH);
+	return o.kind == INSN_GO_ON ? nested_enter(v) : o;
+}
+
+void vmx_insn_enter(struct vcpu *v)
+{
+	struct insn_outcome o = entry_gate(v);
+
+	if (o.kind == INSN_GO_ON)
+		o = entry(v);
+	if (o.kind != INSN_GO_ON)
+		settle(v, o);
 }
 
 /* In VMX root operation without dual-monitor treatment VMCALL fails; outside it does not exist. */

@@ -8,6 +8,7 @@
 
 /* The instruction that v->exit.reason names. Requires vmcs01 loaded. */
 void vmx_insn_execute(struct vcpu *v);
+void vmx_insn_enter(struct vcpu *v); /* VMLAUNCH and VMRESUME */
 void vmx_insn_vmcall(struct vcpu *v);
 
 #endif

@@ -1,5 +1,6 @@
 /* The way into a guest and back. Contract in vmx/entry.h; slots of gpr[] as in enum gpr. */
 #include "vmx/count.h"
+#include "vmx/entry.h"
 
 	.macro count_one place
 #ifdef NESTLING_COUNTERS
@@ -8,45 +9,47 @@
 	.endm
 
 	.text
-	.globl	entry_run, entry_vm_exit, entry_nmi_fixup
-	.type	entry_run, @function
+	.globl	entry_loop, entry_vm_exit, entry_nmi_fixup
+	.type	entry_loop, @function
 	.type	entry_vm_exit, @function
 	.type	entry_nmi_fixup, @function
 
-/* rdi gpr, esi launched, rdx nmi */
-entry_run:
+/*
+ * rdi gpr, rsi nmi. The frame that each exit comes back to: (%rsp) gpr, 8(%rsp) nmi. No register is kept for
+ * C across an exit, since nobody returns to it.
+ */
+entry_loop:
 	push	%rbp
 	mov	%rsp, %rbp
-	push	%rbx
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	push	%rdx
+	push	%rsi
 	push	%rdi
-	mov	$0x6c14, %eax			/* HOST_RSP */
-	vmwrite	%rsp, %rax
-	count_one COUNT_vmwrite
-	mov	%rdi, %rax
-	mov	8*1(%rax), %rcx
-	mov	8*3(%rax), %rbx
-	mov	8*5(%rax), %rbp
-	mov	8*7(%rax), %rdi
-	mov	8*8(%rax), %r8
-	mov	8*9(%rax), %r9
-	mov	8*10(%rax), %r10
-	mov	8*11(%rax), %r11
-	mov	8*12(%rax), %r12
-	mov	8*13(%rax), %r13
-	mov	8*14(%rax), %r14
-	mov	8*15(%rax), %r15
+	mov	$ENTRY_NOT_DONE, %esi
+.Lnext:
+	call	vcpu_next			/* rdi gpr, esi how the last entry ended: al launched */
+	mov	(%rsp), %rdi
+	mov	8(%rsp), %rdx
+	test	%al, %al
+	jz	.Lset_host_rsp
+.Lload:
+	mov	8*1(%rdi), %rcx
+	mov	8*3(%rdi), %rbx
+	mov	8*5(%rdi), %rbp
+	mov	8*6(%rdi), %rsi
+	mov	8*8(%rdi), %r8
+	mov	8*9(%rdi), %r9
+	mov	8*10(%rdi), %r10
+	mov	8*11(%rdi), %r11
+	mov	8*12(%rdi), %r12
+	mov	8*13(%rdi), %r13
+	mov	8*14(%rdi), %r14
+	mov	8*15(%rdi), %r15
 .Lwindow:
 	cmpb	$0, (%rdx)
 	jne	.Lnot_done
-	test	%esi, %esi
-	mov	8*2(%rax), %rdx			/* mov leaves ZF */
-	mov	8*6(%rax), %rsi
-	mov	8*0(%rax), %rax
+	test	%al, %al
+	mov	8*0(%rdi), %rax			/* mov leaves ZF */
+	mov	8*2(%rdi), %rdx
+	mov	8*7(%rdi), %rdi
 	jz	.Llaunch
 	vmresume
 	jmp	.Lfailed
@@ -54,44 +57,45 @@ entry_run:
 	vmlaunch
 .Lwindow_end:
 .Lfailed:
-	mov	$1, %eax
-	jmp	.Lout
+	mov	$ENTRY_FAILED, %esi
+	jmp	.Lagain
 .Lnot_done:
-	mov	$2, %eax
-	jmp	.Lout
+	mov	$ENTRY_NOT_DONE, %esi
+.Lagain:
+	mov	(%rsp), %rdi
+	lea	16(%rsp), %rbp
+	jmp	.Lnext
+
+/* It is the same at each entry: a VMCS gets it at its first. */
+.Lset_host_rsp:
+	mov	$0x6c14, %ecx			/* HOST_RSP */
+	vmwrite	%rsp, %rcx
+	count_one COUNT_vmwrite
+	jmp	.Lload
 
 entry_vm_exit:
 	count_one COUNT_exit
-	push	%rax
-	mov	8(%rsp), %rax			/* gpr */
-	mov	%rcx, 8*1(%rax)
-	mov	%rdx, 8*2(%rax)
-	mov	%rbx, 8*3(%rax)
-	mov	%rbp, 8*5(%rax)
-	mov	%rsi, 8*6(%rax)
-	mov	%rdi, 8*7(%rax)
-	mov	%r8, 8*8(%rax)
-	mov	%r9, 8*9(%rax)
-	mov	%r10, 8*10(%rax)
-	mov	%r11, 8*11(%rax)
-	mov	%r12, 8*12(%rax)
-	mov	%r13, 8*13(%rax)
-	mov	%r14, 8*14(%rax)
-	mov	%r15, 8*15(%rax)
-	pop	%rcx
-	mov	%rcx, 8*0(%rax)
-	xor	%eax, %eax
-.Lout:
-	pop	%rdi
-	pop	%rdx
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
-	pop	%rbp
-	ret
-	.size	entry_run, . - entry_run
+	push	%rdi
+	mov	8(%rsp), %rdi			/* gpr */
+	mov	%rax, 8*0(%rdi)
+	mov	%rcx, 8*1(%rdi)
+	mov	%rdx, 8*2(%rdi)
+	mov	%rbx, 8*3(%rdi)
+	mov	%rbp, 8*5(%rdi)
+	mov	%rsi, 8*6(%rdi)
+	pop	8*7(%rdi)
+	mov	%r8, 8*8(%rdi)
+	mov	%r9, 8*9(%rdi)
+	mov	%r10, 8*10(%rdi)
+	mov	%r11, 8*11(%rdi)
+	mov	%r12, 8*12(%rdi)
+	mov	%r13, 8*13(%rdi)
+	mov	%r14, 8*14(%rdi)
+	mov	%r15, 8*15(%rdi)
+	lea	16(%rsp), %rbp			/* of entry_loop: for backtraces */
+	xor	%esi, %esi			/* ENTRY_EXITED */
+	jmp	.Lnext
+	.size	entry_loop, . - entry_loop
 
 /* rdi rip. An NMI inside the window leaves through .Lnot_done: its handler has set *nmi. */
 entry_nmi_fixup:
@@ -106,3 +110,5 @@ entry_nmi_fixup:
 1:	mov	%rdi, %rax
 	ret
 	.size	entry_nmi_fixup, . - entry_nmi_fixup
+
+	.section .note.GNU-stack, "", @progbits

@@ -95,6 +95,14 @@ static inline bool field_set_meets(const struct field_set *a, const struct field
 	return common;
 }
 
+static inline bool field_set_same(const struct field_set *a, const struct field_set *b)
+{
+	u64 other = 0;
+	EACH_WORD (w)
+		other |= a->w[w] ^ b->w[w];
+	return !other;
+}
+
 /* For each member, lowest first: a statement with `i` declared as its index. The set must not change. */
 #define FIELD_SET_EACH(i, set) \
 	EACH_WORD (i##_word) \

@@ -13,20 +13,20 @@ enum vmx_result { VMX_SUCCEED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
 
 #define VMX_RESULT(cf, zf) ((cf) ? VMX_FAIL_INVALID : (zf) ? VMX_FAIL_VALID : VMX_SUCCEED)
 
+/* Success alone, which is all that anyone asks of these: neither CF nor ZF. */
 #define VMX_POINTER_INSN(name) \
-	static inline enum vmx_result hw_##name(hpa_t region) \
+	static inline enum vmx_result hw_##name(const hpa_t *region) \
 	{ \
-		bool cf, zf; \
+		bool failed; \
 		COUNT_ONE(name); \
-		__asm__ volatile(#name " %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(region.v) : "memory"); \
-		return VMX_RESULT(cf, zf); \
+		__asm__ volatile(#name " %1" : "=@ccbe"(failed) : "m"(region->v) : "memory"); \
+		return failed ? VMX_FAIL_VALID : VMX_SUCCEED; \
 	}
 VMX_POINTER_INSN(vmxon)
 VMX_POINTER_INSN(vmclear)
 VMX_POINTER_INSN(vmptrld)
 #undef VMX_POINTER_INSN
 
-/* Success alone, which is all that anyone asks of these two: neither CF nor ZF. */
 static inline enum vmx_result hw_vmread(u64 encoding, u64 *value)
 {
 	bool failed;
@@ -39,7 +39,7 @@ static inline enum vmx_result hw_vmwrite(u64 encoding, u64 value)
 {
 	bool failed;
 	COUNT_ONE(vmwrite);
-	__asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(encoding) : "memory");
+	__asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "rm"(value), "r"(encoding));
 	return failed ? VMX_FAIL_VALID : VMX_SUCCEED;
 }
 
@@ -72,12 +72,20 @@ static inline enum vmx_result hw_invvpid(enum invvpid_type type, u16 vpid, u64 l
 	return VMX_RESULT(cf, zf);
 }
 
-/* One of many VMWRITEs in a row: what goes wrong goes to a label. */
-#define HW_VMWRITE_OR(encoding, value, label) \
-	__asm__ goto("vmwrite %0, %1\n\tjbe %l2" \
-		     : \
-		     : "r"((u64)(value)), "r"((u64)(encoding)) \
-		     : "cc" \
-		     : label)
+/*
+ * VMREAD and VMWRITE between the current VMCS and memory, of a field that exists and may be written: they
+ * cannot fail. SDM: "VMREAD - Read Field From Virtual-Machine Control Structure", "VMWRITE - ...".
+ */
+static inline void hw_vmread_known(u64 encoding, u64 *to)
+{
+	COUNT_ONE(vmread);
+	__asm__ volatile("vmread %1, %0" : "=m"(*to) : "r"(encoding) : "cc");
+}
+
+static inline void hw_vmwrite_known(u64 encoding, const u64 *from)
+{
+	COUNT_ONE(vmwrite);
+	__asm__ volatile("vmwrite %0, %1" : : "m"(*from), "r"(encoding) : "cc");
+}
 
 #endif

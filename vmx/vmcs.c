@@ -2,6 +2,11 @@
 
 #include "vmx/assert.h"
 
+void vmcs_load_failed(const struct vmcs *vmcs)
+{
+	PANIC("VMPTRLD of %s at %#lx failed", vmcs->name, vmcs->region.v);
+}
+
 void vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field)
 {
 	PANIC("%s is not loaded (field %#x)", vmcs->name, field);
@@ -17,13 +22,6 @@ void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t 
 {
 	*vmcs = (struct vmcs){.name = name, .region = region, .loaded = loaded};
 	*(u32 *)page = revision;
-	if (hw_vmclear(region) != VMX_SUCCEED)
+	if (hw_vmclear(&region) != VMX_SUCCEED)
 		PANIC("VMCLEAR of %s at %#lx failed", name, region.v);
-}
-
-void vmcs_load_other(struct vmcs *vmcs)
-{
-	if (hw_vmptrld(vmcs->region) != VMX_SUCCEED)
-		PANIC("VMPTRLD of %s at %#lx failed", vmcs->name, vmcs->region.v);
-	*vmcs->loaded = vmcs;
 }

@@ -20,18 +20,20 @@ struct vmcs {
 void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t region, void *page,
 	       u32 revision);
 
-void vmcs_load_other(struct vmcs *vmcs);
+/* What went wrong: stops L0. */
+void __attribute__((noreturn, cold)) vmcs_load_failed(const struct vmcs *vmcs);
+void __attribute__((noreturn, cold)) vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field);
+void __attribute__((noreturn, cold)) vmcs_refused(const struct vmcs *vmcs, enum vmcs_field field);
 
 /* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
 static inline void vmcs_load(struct vmcs *vmcs)
 {
-	if (*vmcs->loaded != vmcs)
-		vmcs_load_other(vmcs);
+	if (*vmcs->loaded == vmcs)
+		return;
+	if (hw_vmptrld(&vmcs->region) != VMX_SUCCEED)
+		vmcs_load_failed(vmcs);
+	*vmcs->loaded = vmcs;
 }
-
-/* What went wrong in an access: stops L0. */
-void __attribute__((noreturn, cold)) vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field);
-void __attribute__((noreturn, cold)) vmcs_refused(const struct vmcs *vmcs, enum vmcs_field field);
 
 /* Require `vmcs` loaded. Stop L0 where the processor refuses the field: callers know what exists. */
 static inline u64 vmcs_read(const struct vmcs *vmcs, enum vmcs_field field)

@@ -39,6 +39,32 @@ TEST(check_reports_controls_before_host_and_guest)
 	EXPECT_EQ(check_guest(&e.in), CHECK_guest_rflags_fixed);
 }
 
+/* A list is its set in the order of the table, and runs just its rows. */
+TEST(check_listed_runs_the_rows_of_the_set)
+{
+	struct entry e = {.id = CHECK_guest_rflags_fixed};
+	struct check_set set = {{0}};
+	struct check_list list;
+
+	entry_64(&e);
+	e.v.guest_rflags = 0;
+	e.v.cr3_target_count = 5;
+	EXPECT(check_list_make(&list, &set));
+	EXPECT_EQ(check_listed(&e.in, &list), CHECK_PASSED);
+	set.w[CHECK_guest_rflags_fixed / 64] |= BIT(CHECK_guest_rflags_fixed % 64);
+	EXPECT(check_list_make(&list, &set));
+	EXPECT_EQ(check_listed(&e.in, &list), CHECK_guest_rflags_fixed);
+	set.w[CHECK_cr3_target_count / 64] |= BIT(CHECK_cr3_target_count % 64);
+	set.w[CHECK_host_cs_null / 64] |= BIT(CHECK_host_cs_null % 64);
+	EXPECT(check_list_make(&list, &set));
+	EXPECT_EQ(list.count, 3u);
+	EXPECT_EQ(check_listed(&e.in, &list), CHECK_cr3_target_count);
+	e.v.cr3_target_count = 4;
+	EXPECT_EQ(check_listed(&e.in, &list), CHECK_guest_rflags_fixed);
+	memset(&set, 0xff, sizeof(set));
+	EXPECT(!check_list_make(&list, &set));
+}
+
 /* Nothing that L1 can write makes a predicate misbehave (the sanitizers watch). */
 TEST(check_takes_any_vmcs12)
 {

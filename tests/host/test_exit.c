@@ -351,6 +351,8 @@ static void load_both(struct vmcs_image *l1, const struct exit_host_in *in)
 	exit_load_kept(l1, in);
 }
 
+static const u64 host_pdptes[4] = {0x1001, 0x2001, 0x3001, 0x4001};
+
 static void load_init(struct loaded *l, bool host64)
 {
 	*l = (struct loaded){.e = {.id = CHECK_PASSED}};
@@ -377,7 +379,7 @@ static void load_init(struct loaded *l, bool host64)
 		.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG,
 		.efer = EFER_LME | EFER_LMA | EFER_SCE,
 		.pat = 0x0606060606060606,
-		.pdpte = {0x1001, 0x2001, 0x3001, 0x4001},
+		.pdpte = host_pdptes,
 	};
 }
 
@@ -592,6 +594,58 @@ TEST(exit_loads_pdptes)
 	load(&l);
 	for (unsigned i = 0; i < 4; i++)
 		EXPECT_EQ(l.l1.f[FI_GUEST_PDPTE0 + i], 0x1001 + 0x1000 * i);
+	l.in.pdpte = NULL;
+	load(&l);
+	for (unsigned i = 0; i < 4; i++)
+		EXPECT_EQ(l.l1.f[FI_GUEST_PDPTE0 + i], POISON);
+}
+
+/* What vmm/run.c does not read of an exit: those with a qualification or an event are never left out. */
+TEST(exit_details)
+{
+	static const enum exit_reason with[] = {
+		EXIT_REASON_EXCEPTION_NMI,
+		EXIT_REASON_TRIPLE_FAULT,
+		EXIT_REASON_SIPI,
+		EXIT_REASON_TASK_SWITCH,
+		EXIT_REASON_INVLPG,
+		EXIT_REASON_VMCLEAR,
+		EXIT_REASON_VMPTRLD,
+		EXIT_REASON_VMPTRST,
+		EXIT_REASON_VMREAD,
+		EXIT_REASON_VMWRITE,
+		EXIT_REASON_VMXON,
+		EXIT_REASON_CR_ACCESS,
+		EXIT_REASON_MOV_DR,
+		EXIT_REASON_IO,
+		EXIT_REASON_ENTRY_GUEST_STATE,
+		EXIT_REASON_ENTRY_MSR_LOAD,
+		EXIT_REASON_MWAIT,
+		EXIT_REASON_APIC_ACCESS,
+		EXIT_REASON_VIRTUALIZED_EOI,
+		EXIT_REASON_GDTR_IDTR_ACCESS,
+		EXIT_REASON_LDTR_TR_ACCESS,
+		EXIT_REASON_EPT_VIOLATION,
+		EXIT_REASON_EPT_MISCONFIGURATION,
+		EXIT_REASON_INVEPT,
+		EXIT_REASON_INVVPID,
+		EXIT_REASON_APIC_WRITE,
+		EXIT_REASON_INVPCID,
+		EXIT_REASON_PML_FULL,
+		EXIT_REASON_XSAVES,
+		EXIT_REASON_XRSTORS,
+	};
+	static const enum exit_reason without[] = {
+		EXIT_REASON_CPUID, EXIT_REASON_VMCALL, EXIT_REASON_VMRESUME,
+		EXIT_REASON_RDMSR, EXIT_REASON_WRMSR,  EXIT_REASON_EXTERNAL_INTERRUPT,
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(with); i++)
+		EXPECT(exit_has_details(with[i]));
+	for (unsigned i = 0; i < ARRAY_LEN(without); i++)
+		EXPECT(!exit_has_details(without[i]));
+	for (u32 reason = 0; reason < 70; reason++)
+		EXPECT(!exit_can_be_in_delivery(reason) || exit_has_details(reason));
 }
 
 TEST(exit_host_uses_pae)

@@ -14,6 +14,7 @@ struct l1 {
 	struct vmcs12 v12;
 	struct nested n;
 	struct insn_cpu cpu;
+	u32 interruptibility;
 };
 
 static void l1_in_root(struct l1 *l)
@@ -141,6 +142,29 @@ TEST(R01_vmxon_in_32_bit_protected_mode)
 	GOES_ON(insn_gate(&l.n, EXIT_REASON_VMXON, &l.cpu));
 }
 
+/* Whatever the short way lets pass, the whole gate does; and it does so for 64-bit code at CPL 0. */
+TEST(R13_entry_gate_short_way)
+{
+	struct l1 l;
+	unsigned open = 0;
+
+	for (unsigned bits = 0; bits < 1u << 6; bits++) {
+		l1_in_root(&l);
+		l.n.vmxon = bits & 1;
+		l.cpu.efer = bits & 2 ? EFER_LME | EFER_LMA : EFER_LME;
+		l.cpu.cs_ar = bits & 4 ? 0xa09b : 0xc09b;
+		l.cpu.cpl = bits & 8 ? 3 : 0; /* that of virtual-8086 mode too */
+		l.cpu.rflags |= bits & 16 && bits & 8 ? RFLAGS_VM : 0;
+		l.cpu.cr0 &= bits & 32 && !l.n.vmxon ? ~CR0_PE : ~0ul; /* fixed to 1 in VMX operation */
+		if (!insn_gate_is_open(&l.n, l.cpu.cs_ar, 0x93 | l.cpu.cpl << 5))
+			continue;
+		open++;
+		GOES_ON(insn_gate(&l.n, EXIT_REASON_VMLAUNCH, &l.cpu));
+		GOES_ON(insn_gate(&l.n, EXIT_REASON_VMRESUME, &l.cpu));
+	}
+	EXPECT_EQ(open, 8u);
+}
+
 TEST(R02_vmxon_fixed_bits)
 {
 	struct l1 l;
@@ -253,10 +277,10 @@ TEST(R05_no_current_vmcs)
 	l.n.current = 0xffffffffffffffff;
 	FAILS_INVALID(insn_vmread(&l.n, &l.caps, VMCS_GUEST_RIP, &field));
 	FAILS_INVALID(insn_vmwrite(&l.n, &l.caps, VMCS_GUEST_RIP, &field));
-	FAILS_INVALID(insn_entry(&l.n, &l.cpu, true));
+	FAILS_INVALID(insn_entry(&l.n, l.interruptibility, true));
 	l.n.current = 0; /* an address like any other */
 	GOES_ON(insn_vmread(&l.n, &l.caps, VMCS_GUEST_RIP, &field));
-	GOES_ON(insn_entry(&l.n, &l.cpu, true));
+	GOES_ON(insn_entry(&l.n, l.interruptibility, true));
 }
 
 TEST(R06_undefined_outside_vmx_operation)
@@ -549,16 +573,16 @@ TEST(R13_entry_without_an_ordinary_vmcs)
 	struct l1 l;
 
 	l1_in_root(&l);
-	l.cpu.interruptibility = BLOCKING_MOV_SS;
+	l.interruptibility = BLOCKING_MOV_SS;
 	for (int launch = 0; launch <= 1; launch++) {
 		l.n.current = NO_VMCS;
-		FAILS_INVALID(insn_entry(&l.n, &l.cpu, launch));
+		FAILS_INVALID(insn_entry(&l.n, l.interruptibility, launch));
 		l.n.current = CURRENT;
 		l.v12.revision = VMCS12_REVISION | VMCS12_SHADOW;
-		FAILS_INVALID(insn_entry(&l.n, &l.cpu, launch));
+		FAILS_INVALID(insn_entry(&l.n, l.interruptibility, launch));
 		l.v12.revision = VMCS12_REVISION;
 	}
-	FAILS(insn_entry(&l.n, &l.cpu, true), 26);
+	FAILS(insn_entry(&l.n, l.interruptibility, true), 26);
 }
 
 TEST(R14_mov_ss_blocking)
@@ -568,11 +592,11 @@ TEST(R14_mov_ss_blocking)
 	l1_in_root(&l);
 	for (u32 launch_state = VMCS12_CLEAR; launch_state <= VMCS12_LAUNCHED; launch_state++) {
 		l.v12.launch = launch_state;
-		l.cpu.interruptibility = BLOCKING_MOV_SS;
-		FAILS(insn_entry(&l.n, &l.cpu, true), 26);
-		FAILS(insn_entry(&l.n, &l.cpu, false), 26);
-		l.cpu.interruptibility = BLOCKING_STI | BLOCKING_NMI | BLOCKING_SMI;
-		GOES_ON(insn_entry(&l.n, &l.cpu, launch_state == VMCS12_CLEAR));
+		l.interruptibility = BLOCKING_MOV_SS;
+		FAILS(insn_entry(&l.n, l.interruptibility, true), 26);
+		FAILS(insn_entry(&l.n, l.interruptibility, false), 26);
+		l.interruptibility = BLOCKING_STI | BLOCKING_NMI | BLOCKING_SMI;
+		GOES_ON(insn_entry(&l.n, l.interruptibility, launch_state == VMCS12_CLEAR));
 	}
 }
 
@@ -581,14 +605,14 @@ TEST(R15_launch_state)
 	struct l1 l;
 
 	l1_in_root(&l);
-	GOES_ON(insn_entry(&l.n, &l.cpu, true));
-	FAILS(insn_entry(&l.n, &l.cpu, false), 5);
+	GOES_ON(insn_entry(&l.n, l.interruptibility, true));
+	FAILS(insn_entry(&l.n, l.interruptibility, false), 5);
 	l.v12.launch = VMCS12_LAUNCHED;
-	FAILS(insn_entry(&l.n, &l.cpu, true), 4);
-	GOES_ON(insn_entry(&l.n, &l.cpu, false));
+	FAILS(insn_entry(&l.n, l.interruptibility, true), 4);
+	GOES_ON(insn_entry(&l.n, l.interruptibility, false));
 	l.v12.launch = 0x80000000; /* L1 wrote the region itself: neither */
-	FAILS(insn_entry(&l.n, &l.cpu, true), 4);
-	FAILS(insn_entry(&l.n, &l.cpu, false), 5);
+	FAILS(insn_entry(&l.n, l.interruptibility, true), 4);
+	FAILS(insn_entry(&l.n, l.interruptibility, false), 5);
 }
 
 /* --- INVEPT and INVVPID --- */

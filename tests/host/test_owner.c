@@ -72,6 +72,9 @@ TEST(owner_is_l1)
 			if (is_listed(reason) && !has_a_rule(reason) && owner_of_exit(&x.in) != OWNER_L1)
 				test_fail(__FILE__, __LINE__, "%s", exit_reason_name(reason));
 		}
+	for (u32 reason = 0; reason < 100; reason++)
+		EXPECT(!owner_is_l1(reason) || (is_listed(reason) && !has_a_rule(reason)));
+	EXPECT(owner_is_l1(EXIT_REASON_VMCALL) && owner_is_l1(EXIT_REASON_CPUID));
 }
 
 TEST(R19_vmx_instructions_exit_to_l1)
