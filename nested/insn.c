@@ -32,6 +32,8 @@ struct insn_outcome insn_gate(const struct nested *n, enum exit_reason insn, con
 {
 	bool compatibility = (cpu->efer & EFER_LMA) && !(cpu->cs_ar & AR_L);
 
+	if (insn != EXIT_REASON_VMXON && insn_gate_is_open(n, cpu->cs_ar, cpu->cpl))
+		return exists(insn, cpu->caps) ? INSN_OK : fault(VEC_UD);
 	if (!(cpu->cr0 & CR0_PE) || (cpu->rflags & RFLAGS_VM) || compatibility)
 		return fault(VEC_UD);
 	if (insn == EXIT_REASON_VMXON ? !(cpu->cr4 & CR4_VMXE) : !n->vmxon)

@@ -39,12 +39,12 @@ struct insn_cpu {
 struct insn_outcome insn_gate(const struct nested *n, enum exit_reason insn, const struct insn_cpu *cpu);
 
 /*
- * Its short way for VMLAUNCH and VMRESUME, true where it lets them pass: in VMX operation CR0.PE is 1, CPL 0
- * is not virtual-8086 mode, and CS.L is 0 in compatibility mode.
+ * 64-bit code at CPL 0 in VMX operation passes it, if the instruction is not VMXON and exists: CR0.PE is 1
+ * there, virtual-8086 mode has CPL 3, and compatibility mode CS.L = 0. No more of *cpu is looked at then.
  */
-static inline bool insn_gate_is_open(const struct nested *n, u32 cs_ar, u32 ss_ar)
+static inline bool insn_gate_is_open(const struct nested *n, u32 cs_ar, unsigned cpl)
 {
-	return n->vmxon && (cs_ar & AR_L) && !AR_DPL(ss_ar);
+	return n->vmxon && (cs_ar & AR_L) && cpl == 0;
 }
 
 /* VMXON, before (R2, R4) and after (R3) its operand is read. revision: first word of the region. */

@@ -67,9 +67,10 @@ static void force_no_exit(struct vcpu *v)
 
 /* --- after an exit --- */
 
-/* An entry that failed leaves the field as it was. */
+/* An entry that failed leaves the field as it was, and what it was made with is not launched. */
 void event_entry_failed(struct vcpu *v)
 {
+	vmcs_clear(v->loaded);
 	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, 0);
 }
 

@@ -84,17 +84,16 @@ void l0_cpuid(struct vcpu *v)
 {
 	u32 leaf = (u32)v->gpr[RAX], subleaf = (u32)v->gpr[RCX];
 	struct cpuid_regs r = cpu_cpuid(leaf, subleaf);
-	u64 cr4 = l1_cr4(v);
 
 	/*
-	 * Bits that mirror L1's own CR4; and what is not virtualized: SMX, SGX, processor trace, CET, user
+	 * Bits that mirror L1's own CR4, where no mask of ours hides them; and what is not virtualized: SMX, SGX, processor trace, CET, user
 	 * interrupts, supervisor protection keys.
 	 */
 	if (leaf == 1) {
-		r.ecx = (r.ecx & ~(u32)(BIT(27) | BIT(6))) | (cr4 & CR4_OSXSAVE ? BIT(27) : 0);
+		r.ecx = (r.ecx & ~(u32)(BIT(27) | BIT(6))) | (vcpu_read(v, VMCS_GUEST_CR4) & CR4_OSXSAVE ? BIT(27) : 0);
 	} else if (leaf == 7 && subleaf == 0) {
 		r.ecx = (r.ecx & ~(u32)(BIT(4) | BIT(7) | BIT(30) | BIT(31))) |
-			(cr4 & CR4_PKE ? BIT(4) : 0);
+			(vcpu_read(v, VMCS_GUEST_CR4) & CR4_PKE ? BIT(4) : 0);
 		r.edx &= ~(u32)(BIT(5) | BIT(20));
 		r.ebx &= ~(u32)(BIT(2) | BIT(25));
 		if (!caps_has(&v->machine->hw, CI_PROC2_ENABLE_USER_WAIT))

@@ -23,13 +23,24 @@ static u8 *reach(const struct machine *m, u64 address)
 	return (u8 *)(DIRECT_BASE + address);
 }
 
+/* Words, as most operands are. */
+static void copy(u8 *to, const u8 *from, size_t size)
+{
+	size_t done = 0;
+
+	for (; size - done >= 8; done += 8)
+		*(u64 *)(to + done) = *(const u64 *)(from + done);
+	if (done < size)
+		memcpy(to + done, from + done, size - done);
+}
+
 void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size)
 {
 	for (size_t done = 0; done < size;) {
 		size_t n = piece(address.v + done, size - done);
 		const u8 *from = reach(m, address.v + done);
 		if (from)
-			memcpy((u8 *)to + done, from, n);
+			copy((u8 *)to + done, from, n);
 		else
 			memset((u8 *)to + done, 0xff, n);
 		done += n;

@@ -61,18 +61,15 @@ static void handle_by_l0(struct vcpu *v)
 static void handle_exit(struct vcpu *v)
 {
 	read_exit(v);
-	if (!(v->exit.reason & EXIT_REASON_ENTRY_FAILURE))
-		v->loaded->launched = true;
-	v->apic.extint_waits = false; /* if one still does, the next entry exits for it */
+	v->apic.extint_waits = 0; /* if one still does, the next entry exits for it */
 	event_after_exit(v);
 	if (step_is_on(v) && step_exit(v))
 		return;
-	if (v->nested.in_l2 && nested_handle_exit(v))
-		return;
-	handle_by_l0(v);
+	if (!v->nested.in_l2 || !nested_handle_exit(v))
+		handle_by_l0(v);
 }
 
-static void __attribute__((cold)) entry_failed(struct vcpu *v)
+static void entry_failed(struct vcpu *v)
 {
 	if (!v->nested.in_l2)
 		PANIC("entry with vmcs01 failed: VM-instruction error %lu",
@@ -80,14 +77,22 @@ static void __attribute__((cold)) entry_failed(struct vcpu *v)
 	nested_entry_refused(v);
 }
 
-static void __attribute__((cold)) look_for_nmi(struct vcpu *v)
+static void look_for_nmi(struct vcpu *v)
 {
 	bool *nmi = v->machine->nmi_flag;
 
+	vmcs_clear(v->loaded);
 	if (*nmi) {
 		*nmi = false;
 		event_pend(v, EVENT_NMI);
 	}
+}
+
+/* A VMCS is launched by its first entry; after an entry that did not succeed it is cleared. */
+static bool __attribute__((cold)) launch(struct vmcs *vmcs)
+{
+	vmcs->launched = true;
+	return false;
 }
 
 bool vcpu_next(struct vcpu *v, unsigned ended)
@@ -99,7 +104,7 @@ bool vcpu_next(struct vcpu *v, unsigned ended)
 	else
 		look_for_nmi(v);
 	event_before_entry(v);
-	return v->loaded->launched;
+	return v->loaded->launched || launch(v->loaded);
 }
 
 void vcpu_run(struct vcpu *v)

@@ -11,18 +11,23 @@
 #include "vmm/walk.h"
 #include "vmx/assert.h"
 
-/* What the gate looks at; the rest is VMXON's alone. CR0.PE, and no more of CR0, is as L1 sees it. */
+/*
+ * What the gate looks at; the rest is VMXON's alone. CR0.PE, and no more of CR0, is as L1 sees it; in VMX
+ * operation it is 1.
+ */
 static struct insn_cpu gather_cpu(const struct vcpu *v)
 {
 	struct insn_cpu cpu = {
-		.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
 		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
-		.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS),
 		.cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
 		.cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR)),
 		.caps = &v->machine->l1,
 	};
 
+	if (v->exit.reason != EXIT_REASON_VMXON && insn_gate_is_open(&v->nested, cpu.cs_ar, cpu.cpl))
+		return cpu;
+	cpu.cr0 = vcpu_read(v, VMCS_GUEST_CR0);
+	cpu.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS);
 	if (v->exit.reason == EXIT_REASON_VMXON) {
 		cpu.cr0 = l1_cr0(v);
 		cpu.cr4 = l1_cr4(v);
@@ -307,7 +312,7 @@ static struct insn_outcome entry_gate(struct vcpu *v)
 	struct insn_cpu cpu;
 
 	if (insn_gate_is_open(&v->nested, (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
-			      (u32)vcpu_read(v, VMCS_GUEST_SS_AR)))
+			      AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR))))
 		return INSN_OK;
 	return gate(v, &cpu);
 }

@@ -6,39 +6,51 @@
 
 /* What decides a walk, read once: as the paging hardware uses it, not as L1 sees it. */
 struct walk {
-	u64 cr0, cr3, cr4, efer, rflags;
+	u64 cr0, cr3, cr4, efer;
 	bool write;
 	bool fetched; /* an instruction that the processor has read: its rights are not looked at */
 };
 
-/* One level's entry: where it is, and its value (entries of 4 bytes in 32-bit paging). */
-struct entry {
-	l1pa_t at;
-	u64 value;
+/* The entries that a translation went through (of 4 bytes in 32-bit paging). */
+struct path {
+	l1pa_t at[5];
+	u64 value[5];
+	unsigned depth;
 	bool wide;
+	u64 rights, used; /* all that each of them grants, and has set */
 };
 
-static struct entry read_entry(const struct vcpu *v, u64 table, u64 index, bool wide)
+/* False where EPT12 maps no table there: such an entry is not present. */
+static bool read_entry(struct vcpu *v, struct path *p, u64 address)
 {
-	struct entry e = {.at.v = table + index * (wide ? 8 : 4), .wide = wide};
-	if (v->nested.in_l2 && !ept02_translate(v, e.at.v, &e.at))
-		return e;
-	e.value = wide ? l1mem_read64(v->machine, e.at) : l1mem_read32(v->machine, e.at);
-	return e;
+	l1pa_t *at = &p->at[p->depth];
+	u64 *value = &p->value[p->depth++];
+
+	at->v = address;
+	if (v->nested.in_l2 && !ept02_translate(v, address, at))
+		return false;
+	*value = p->wide ? l1mem_read64(v->machine, *at) : l1mem_read32(v->machine, *at);
+	return *value & PTE_P;
 }
 
-static void set_bits(const struct vcpu *v, struct entry *e, u64 bits)
+/* Accessed flags everywhere, and the dirty flag in the last one written through. */
+static void set_bits(struct vcpu *v, struct path *p, bool write)
 {
-	e->value |= bits;
-	l1mem_write(v->machine, e->at, &e->value, e->wide ? 8 : 4);
+	for (unsigned i = 0; i < p->depth; i++) {
+		u64 used = i + 1 == p->depth && write ? PTE_A | PTE_D : PTE_A;
+		if (!(used & ~p->value[i]))
+			continue;
+		p->value[i] |= used;
+		l1mem_write(v->machine, p->at[i], &p->value[i], p->wide ? 8 : 4);
+	}
 }
 
 /* Reserved at every level. */
-static u64 reserved_always(const struct vcpu *v, const struct walk *w, bool wide)
+static u64 reserved_always(const struct vcpu *v, const struct walk *w)
 {
 	u64 reserved = 0;
 
-	if (!wide)
+	if (!(w->cr4 & CR4_PAE))
 		return 0;
 	if (v->machine->hw.maxphyaddr < 52)
 		reserved |= BITS(51, v->machine->hw.maxphyaddr);
@@ -49,15 +61,60 @@ static u64 reserved_always(const struct vcpu *v, const struct walk *w, bool wide
 	return reserved;
 }
 
-static u64 reserved_at(bool wide, unsigned level, bool leaf)
+/* In an entry at this level that has PS set. */
+static u64 reserved_if_large(bool wide, int level)
 {
 	if (level >= 3)
 		return PTE_PS;
-	if (!leaf || level == 0)
-		return 0;
 	if (level == 2)
 		return BITS(29, 13);
 	return wide ? BITS(20, 13) : BIT(21); /* 4 MiB pages: PSE-36 up to 40 bits */
+}
+
+/* Goes down to the leaf: its level, or -1 with the error code of the page fault. SDM: volume 3A, "Paging". */
+static int descend(struct vcpu *v, const struct walk *w, u64 linear, struct path *p, u32 *error)
+{
+	bool wide = w->cr4 & CR4_PAE, lma = w->efer & EFER_LMA, ps = wide || (w->cr4 & CR4_PSE);
+	int level = !lma ? 1 : w->cr4 & CR4_LA57 ? 4 : 3;
+	unsigned bits = wide ? 9 : 10, scale = wide ? 3 : 2;
+	u64 tables = wide ? BITS(51, 12) : 0xfffff000, table = w->cr3 & tables;
+	u64 reserved = reserved_always(v, w);
+
+	p->wide = wide;
+	p->depth = 0;
+	p->rights = p->used = ~0ul;
+	*error = w->write ? PFEC_W : 0;
+	if (wide && !lma) {
+		u64 pdpte = vcpu_read(v, VMCS_GUEST_PDPTE0 + 2 * (linear >> 30 & 3));
+		if (!(pdpte & PTE_P))
+			return -1;
+		table = pdpte & tables;
+	}
+	for (unsigned shift = 12 + bits * (unsigned)level;; shift -= bits, level--) {
+		u64 index = linear >> shift & ((1u << bits) - 1);
+		if (!read_entry(v, p, table + (index << scale)))
+			return -1;
+		u64 value = p->value[p->depth - 1];
+		bool large = level > 0 && (value & PTE_PS) && (level > 1 || ps);
+		if (value & (large ? reserved | reserved_if_large(wide, level) : reserved)) {
+			*error |= PFEC_P | PFEC_RSVD;
+			return -1;
+		}
+		p->rights &= value;
+		p->used &= value;
+		if (large || level == 0)
+			return level;
+		table = value & tables;
+	}
+}
+
+/* Supervisor-mode reads and writes. SDM: volume 3A, "Determination of Access Rights". */
+static bool allowed(const struct vcpu *v, const struct walk *w, u64 rights)
+{
+	if (w->write && !(rights & PTE_W) && (w->cr0 & CR0_WP))
+		return false;
+	return !(w->cr4 & CR4_SMAP) || !(rights & PTE_U) ||
+	       (vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_AC);
 }
 
 /*
@@ -66,86 +123,54 @@ static u64 reserved_at(bool wide, unsigned level, bool leaf)
  */
 static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *physical, u32 *error)
 {
-	bool wide = w->cr4 & CR4_PAE, lma = w->efer & EFER_LMA;
-	int level = !wide ? 1 : !lma ? 1 : w->cr4 & CR4_LA57 ? 4 : 3;
-	unsigned bits = wide ? 9 : 10;
-	struct entry path[5];
-	unsigned depth = 0;
-	u64 table = wide ? w->cr3 & BITS(51, 12) : w->cr3 & 0xfffff000;
-	u64 rights = PTE_W | PTE_U, reserved = reserved_always(v, w, wide);
+	struct path p;
+	int level = descend(v, w, linear, &p, error);
 
-	*error = w->write ? PFEC_W : 0;
-	if (wide && !lma) {
-		u64 pdpte = vcpu_read(v, VMCS_GUEST_PDPTE0 + 2 * (linear >> 30 & 3));
-		if (!(pdpte & PTE_P))
-			return false;
-		table = pdpte & BITS(51, 12);
-	}
-	for (;; level--) {
-		unsigned shift = 12 + bits * (unsigned)level;
-		struct entry e = read_entry(v, table, linear >> shift & ((1u << bits) - 1), wide);
-		bool can_be_large = level == 1 ? wide || (w->cr4 & CR4_PSE) : level == 2;
-		bool leaf = level == 0 || (can_be_large && (e.value & PTE_PS));
-		if (!(e.value & PTE_P))
-			return false;
-		if (e.value & (reserved | reserved_at(wide, (unsigned)level, leaf))) {
-			*error |= PFEC_P | PFEC_RSVD;
-			return false;
-		}
-		path[depth++] = e;
-		rights &= e.value;
-		if (leaf) {
-			u64 size = 1ul << shift, base = e.value & BITS(51, 12) & ~(size - 1);
-			if (!wide && level == 1)
-				base |= (e.value >> 13 & 0xff) << 32;
-			*physical = base | (linear & (size - 1));
-			break;
-		}
-		table = e.value & (wide ? BITS(51, 12) : 0xfffff000);
-	}
+	if (level < 0)
+		return false;
+	u64 leaf = p.value[p.depth - 1], size = 1ul << (12 + (p.wide ? 9 : 10) * (unsigned)level);
+	*physical = (leaf & BITS(51, 12) & ~(size - 1)) | (linear & (size - 1));
+	if (!p.wide && level == 1)
+		*physical |= (leaf >> 13 & 0xff) << 32;
 	if (w->fetched)
 		return true;
-	bool smap = (w->cr4 & CR4_SMAP) && (rights & PTE_U) && !(w->rflags & RFLAGS_AC);
-	if ((w->write && !(rights & PTE_W) && (w->cr0 & CR0_WP)) || smap) {
+	if (!allowed(v, w, p.rights)) {
 		*error |= PFEC_P;
 		return false;
 	}
-	for (unsigned i = 0; i < depth; i++) {
-		u64 used = i + 1 == depth && w->write ? PTE_A | PTE_D : PTE_A;
-		if (used & ~path[i].value)
-			set_bits(v, &path[i], used);
-	}
+	if (!(p.used & PTE_A) || (w->write && !(leaf & PTE_D)))
+		set_bits(v, &p, w->write);
 	return true;
+}
+
+static bool translate_page(struct vcpu *v, const struct walk *w, u64 linear, u64 *page)
+{
+	u32 error;
+
+	*page = linear;
+	if (!(w->cr0 & CR0_PG) || translate(v, w, linear, page, &error))
+		return true;
+	cpu_write_cr2(linear);
+	vcpu_fault(v, VEC_PF, error);
+	return false;
 }
 
 /* Every page of the operand is translated before any byte moves. */
 static bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
 {
-	struct walk w = {vcpu_read(v, VMCS_GUEST_CR0),
-			 vcpu_read(v, VMCS_GUEST_CR3),
-			 vcpu_read(v, VMCS_GUEST_CR4),
-			 vcpu_read(v, VMCS_GUEST_IA32_EFER),
-			 vcpu_read(v, VMCS_GUEST_RFLAGS),
-			 write,
-			 false};
+	struct walk w = {.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
+			 .cr3 = vcpu_read(v, VMCS_GUEST_CR3),
+			 .cr4 = vcpu_read(v, VMCS_GUEST_CR4),
+			 .efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
+			 .write = write};
 	u64 last = linear + size - 1;
 
-	if (!(w.efer & EFER_LMA))
-		last &= 0xffffffff;
-	for (unsigned i = 0; i < 2; i++) {
-		u64 at = i == 0 ? linear : last & PAGE_MASK;
-		u32 error;
-		if (i == 1 && (last & PAGE_MASK) == (linear & PAGE_MASK))
-			return true;
-		if (!(w.cr0 & CR0_PG)) {
-			page[i] = at;
-		} else if (!translate(v, &w, at, &page[i], &error)) {
-			cpu_write_cr2(at);
-			vcpu_fault(v, VEC_PF, error);
-			return false;
-		}
-	}
-	return true;
+	if (!translate_page(v, &w, linear, &page[0]))
+		return false;
+	if ((last & PAGE_MASK) == (linear & PAGE_MASK))
+		return true;
+	last &= w.efer & EFER_LMA ? PAGE_MASK : PAGE_MASK & 0xffffffff;
+	return translate_page(v, &w, last, &page[1]);
 }
 
 static size_t first_part(u64 linear, size_t size)

@@ -25,3 +25,12 @@ void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t 
 	if (hw_vmclear(&region) != VMX_SUCCEED)
 		PANIC("VMCLEAR of %s at %#lx failed", name, region.v);
 }
+
+void vmcs_clear(struct vmcs *vmcs)
+{
+	if (hw_vmclear(&vmcs->region) != VMX_SUCCEED)
+		PANIC("VMCLEAR of %s at %#lx failed", vmcs->name, vmcs->region.v);
+	vmcs->launched = false;
+	*vmcs->loaded = 0;
+	vmcs_load(vmcs);
+}

@@ -12,7 +12,7 @@
 struct vmcs {
 	const char *name; /* "vmcs01", "vmcs02" */
 	hpa_t region; /* one page of L0's */
-	bool launched;
+	bool launched; /* an entry with it is VMRESUME */
 	struct vmcs **loaded; /* this processor's record of the loaded VMCS */
 };
 
@@ -24,6 +24,9 @@ void vmcs_init(struct vmcs *vmcs, const char *name, struct vmcs **loaded, hpa_t 
 void __attribute__((noreturn, cold)) vmcs_load_failed(const struct vmcs *vmcs);
 void __attribute__((noreturn, cold)) vmcs_not_loaded(const struct vmcs *vmcs, enum vmcs_field field);
 void __attribute__((noreturn, cold)) vmcs_refused(const struct vmcs *vmcs, enum vmcs_field field);
+
+/* Its launch state is clear again, its fields stay. Requires it loaded, and leaves it so. */
+void vmcs_clear(struct vmcs *vmcs);
 
 /* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
 static inline void vmcs_load(struct vmcs *vmcs)
