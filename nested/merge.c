@@ -77,17 +77,27 @@ static u32 entry_controls(const struct vmcs12 *v, const struct caps *hw)
  * Without "load IA32_EFER" an entry sets LMA as "IA-32e mode guest" says, and LME with it if paging is
  * on. SDM: "Loading Guest Control Registers, Debug Registers, and MSRs".
  */
-static u64 guest_efer(const struct merge_in *in)
+u64 merge_efer(const struct vmcs12 *v, u64 l1_efer)
 {
-	const struct vmcs12 *v = in->v;
 	bool ia32e = v->entry_controls & ENTRY_IA32E_MODE_GUEST;
-	u64 efer = in->l1_efer & ~EFER_LMA;
+	u64 efer = l1_efer & ~EFER_LMA;
 
 	if (v->entry_controls & ENTRY_LOAD_IA32_EFER)
 		return v->guest_ia32_efer;
 	if (v->guest_cr0 & CR0_PG)
 		efer = (efer & ~EFER_LME) | (ia32e ? EFER_LME : 0);
 	return efer | (ia32e ? EFER_LMA : 0);
+}
+
+void merge_inherited_fields(struct field_set *inherited, const struct vmcs12 *v)
+{
+	*inherited = (struct field_set){{0}};
+	if (!(v->entry_controls & ENTRY_LOAD_IA32_PAT))
+		field_set_add(inherited, FI_GUEST_IA32_PAT);
+	if (!(v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS)) {
+		field_set_add(inherited, FI_GUEST_DR7);
+		field_set_add(inherited, FI_GUEST_IA32_DEBUGCTL);
+	}
 }
 
 u64 merge_x2apic_virtual(const struct vmcs12 *v, bool write)
@@ -109,20 +119,15 @@ bool merge_uses_pae(const struct vmcs12 *v)
 	       !(v->entry_controls & ENTRY_IA32E_MODE_GUEST);
 }
 
-/* Where no control loads them from vmcs12, L2 starts with what L1 has. */
-static u64 guest_pat(const struct merge_in *in)
-{
-	return in->v->entry_controls & ENTRY_LOAD_IA32_PAT ? in->v->guest_ia32_pat : in->l1_pat;
-}
-
-void merge_registers(struct vmcs_image *out, const struct merge_in *in)
+static void merge_registers(struct vmcs_image *out, const struct merge_in *in)
 {
 	const struct vmcs12 *v = in->v;
 	bool debug = v->entry_controls & ENTRY_LOAD_DEBUG_CONTROLS;
 
 	out->f[FI_PREEMPTION_TIMER_VALUE] = v->preemption_timer_value;
-	out->f[FI_GUEST_IA32_EFER] = guest_efer(in);
-	out->f[FI_GUEST_IA32_PAT] = guest_pat(in);
+	out->f[FI_GUEST_IA32_EFER] = merge_efer(v, in->l1_efer);
+	out->f[FI_GUEST_IA32_PAT] = v->entry_controls & ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat :
+									      in->l1_pat;
 	out->f[FI_GUEST_DR7] = debug ? v->guest_dr7 : in->l1_dr7;
 	out->f[FI_GUEST_IA32_DEBUGCTL] = debug ? v->guest_ia32_debugctl : in->l1_debugctl;
 }

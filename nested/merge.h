@@ -22,11 +22,16 @@ struct merge_in {
  */
 void merge_vmcs02(struct vmcs_image *out, const struct merge_in *in);
 
-/* The part of it that may depend on L1's registers: the timer, IA32_EFER, IA32_PAT, DR7, IA32_DEBUGCTL. */
-void merge_registers(struct vmcs_image *out, const struct merge_in *in);
+/*
+ * The part of it that may depend on L1's registers: IA32_EFER, and of IA32_PAT, DR7 and IA32_DEBUGCTL those
+ * that no control loads from vmcs12, which L2 has as L1 left them. SDM: "Loading Guest Control Registers,
+ * Debug Registers, and MSRs".
+ */
+u64 merge_efer(const struct vmcs12 *v, u64 l1_efer);
+void merge_inherited_fields(struct field_set *inherited, const struct vmcs12 *v);
 
 /*
- * Fields of that part, and PDPTEs: after an exit that saved `saved` (nested/exit.h), what vmcs02 holds of them is not what the
+ * Fields of that part, PDPTEs and the VMX-preemption timer: after an exit that saved `saved` (nested/exit.h), what vmcs02 holds of them is not what the
  * next entry has to load. SDM: "Loading Guest Control Registers, Debug Registers, and MSRs".
  */
 void merge_reloaded_fields(struct field_set *reloaded, const struct field_set *saved,

@@ -3,6 +3,7 @@
 #include "nested/msr_bitmap.h"
 #include "vmx/x86.h"
 
+/* I/O instructions too: vmcs02 uses L1's I/O bitmaps as they are. */
 static enum owner own_l1(const struct owner_in *in)
 {
 	(void)in;
@@ -59,12 +60,6 @@ static enum owner own_interrupt_window(const struct owner_in *in)
 static enum owner own_timer(const struct owner_in *in)
 {
 	return in->forced ? OWNER_L0 : OWNER_L1;
-}
-
-/* vmcs02 uses L1's I/O bitmaps as they are. */
-static enum owner own_io(const struct owner_in *in)
-{
-	return own_l1(in);
 }
 
 static enum owner own_msr(const struct owner_in *in)

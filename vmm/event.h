@@ -13,7 +13,7 @@ void event_pend(struct vcpu *v, enum event_kind kind);
 void event_put_in_flight(struct vcpu *v, u32 info, u32 error_code, u32 length);
 
 /* Requires v->exit filled: hardware has delivered what was in flight, or says so in v->exit. */
-void event_after_odd_exit(struct vcpu *v);
+NOINLINE void event_after_odd_exit(struct vcpu *v);
 static inline void event_after_exit(struct vcpu *v)
 {
 	struct events *e = &v->events;
@@ -35,7 +35,7 @@ void event_deliver_again(struct vcpu *v);
  * Last before each entry: decides what becomes of what is pending, exits to L1 or injects, and writes
  * what is in flight to the loaded VMCS. Leaves loaded the VMCS that is to be entered.
  */
-void event_before_entry_slow(struct vcpu *v);
+NOINLINE void event_before_entry_slow(struct vcpu *v);
 static inline void event_before_entry(struct vcpu *v)
 {
 	const struct events *e = &v->events;

@@ -70,9 +70,8 @@ static void __attribute__((noreturn)) vmx_abort(struct vcpu *v, enum vmx_abort i
 	 (FI_##NAME >= FI_GUEST_PDPTE0 && FI_##NAME <= FI_GUEST_PDPTE3))
 
 /* Requires vmcs01 loaded. This is the longest part of a nested exit. */
-static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
+static inline void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 {
-	ASSERT(v->loaded == &v->vmcs01, "%s is loaded", v->loaded->name);
 #define F(width, NAME, member, encoding, group, merge, control) \
 	if (PART_OF_L1(group, merge, control) && !IS_NOT_WRITTEN(NAME)) \
 		hw_vmwrite_known(VMCS_##NAME, &l1->f[FI_##NAME]);
@@ -85,8 +84,31 @@ static void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, l1->f[FI_GUEST_PDPTE0 + i]);
 }
 
+/* SDM: "Saving MSRs", "Loading MSRs", "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
+static NOINLINE void store_msrs(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	if (!msr_list_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
+		vmx_abort(v, ABORT_SAVE_MSRS);
+}
+
+static NOINLINE void load_host_msrs(struct vcpu *v)
+{
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	if (msr_list_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
+		vmx_abort(v, ABORT_LOAD_MSRS);
+}
+
+static NOINLINE void load_host_pdptes(struct vcpu *v, u64 pdpte[4])
+{
+	if (!cr_load_pdptes(v->machine, v->nested.v12->host_cr3, pdpte))
+		vmx_abort(v, ABORT_HOST_PDPTES);
+}
+
 /* From vmcs12's host state, unless it is what the last exit loaded. */
-static void make_host_image(struct vcpu *v)
+static NOINLINE void make_host_image(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
 	struct vmcs_image *l1 = &v->host_image;
@@ -102,7 +124,7 @@ static void make_host_image(struct vcpu *v)
  * Loads L1 from vmcs12's host state. The guest values that an exit keeps are in *in. Leaves vmcs01
  * loaded. SDM: "Loading Host State".
  */
-static void enter_l1(struct vcpu *v, struct exit_host_in *in)
+static inline __attribute__((always_inline)) void enter_l1(struct vcpu *v, struct exit_host_in *in)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 	u64 pdpte[4];
@@ -114,16 +136,14 @@ static void enter_l1(struct vcpu *v, struct exit_host_in *in)
 	if (!v->host_is_made)
 		make_host_image(v);
 	if (v->host_pae) {
+		load_host_pdptes(v, pdpte);
 		in->pdpte = pdpte;
-		if (!cr_load_pdptes(v->machine, v12->host_cr3, pdpte))
-			vmx_abort(v, ABORT_HOST_PDPTES);
 	}
 	exit_load_kept(&v->host_image, in);
 	v->host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
 	write_l1_state(v, &v->host_image);
-	if (v12->exit_msr_load_count &&
-	    msr_list_load(v, v12->exit_msr_load_addr, v12->exit_msr_load_count))
-		vmx_abort(v, ABORT_LOAD_MSRS);
+	if (v12->exit_msr_load_count)
+		load_host_msrs(v);
 }
 
 /* What an exit keeps of the guest's, in the loaded VMCS. */
@@ -149,15 +169,14 @@ static bool blocks_nmis(const struct vcpu *v, bool is_nmi)
 }
 
 /* An exit to L1, its information in v12 or (.stale) in vmcs02. Requires vmcs02 loaded. */
-static void leave_l2(struct vcpu *v, bool is_nmi)
+static NOINLINE void leave_l2(struct vcpu *v, bool is_nmi)
 {
 	struct vmcs12 *v12 = v->nested.v12;
 
 	if (exit_clears_injection(v12))
 		vmcs12_changed(v, FI_ENTRY_INTERRUPTION_INFO);
-	if (v12->exit_msr_store_count &&
-	    !msr_list_store(v, v12->exit_msr_store_addr, v12->exit_msr_store_count))
-		vmx_abort(v, ABORT_SAVE_MSRS);
+	if (v12->exit_msr_store_count)
+		store_msrs(v);
 	struct exit_host_in in;
 	gather_kept(v, &in);
 	in.nmi_blocking = blocks_nmis(v, is_nmi);
@@ -171,12 +190,11 @@ static void pass_exit(struct vcpu *v)
 {
 	event_leave_l2(v);
 	vmcs12_exited(v);
-	v->nested.v12->exit_reason = v->exit.reason;
 	leave_l2(v, false);
 }
 
 /* L1 gets an exit that L0 made, or changed. */
-static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
+static NOINLINE void exit_to_l1(struct vcpu *v, const struct exit_record *r)
 {
 	bool is_nmi = r->reason == EXIT_REASON_EXCEPTION_NMI && INTR_TYPE(r->intr_info) == INTR_NMI;
 
@@ -190,7 +208,7 @@ static void exit_to_l1(struct vcpu *v, const struct exit_record *r)
  * A VM entry that failed late: nothing of the guest is saved. Whichever VMCS is loaded. vmcs02 holds
  * nothing that can be built upon.
  */
-static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
+static NOINLINE void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 {
 	struct exit_record r = {.reason = reason | (u32)EXIT_REASON_ENTRY_FAILURE,
 				.qualification = qualification};
@@ -211,7 +229,7 @@ static void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 	enter_l1(v, &in);
 }
 
-static struct exit_record hardware_record(struct vcpu *v)
+static NOINLINE struct exit_record hardware_record(struct vcpu *v)
 {
 	const struct exit_info *e = &v->exit;
 
@@ -231,7 +249,7 @@ static struct exit_record hardware_record(struct vcpu *v)
 }
 
 /* EPT12 allows the access: L0's. Does not: L1's, with what EPT12 says. True where dealt with. */
-static bool handle_ept(struct vcpu *v)
+static NOINLINE bool handle_ept(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 
@@ -262,21 +280,17 @@ static bool handle_ept(struct vcpu *v)
 static enum owner owner_now(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	bool cr = v->exit.reason == EXIT_REASON_CR_ACCESS;
+	struct owner_in in = {.v = v12, .reason = v->exit.reason, .intr_info = v->exit.intr_info};
 
-	if (cr)
-		vcpu_read_details(v);
-	struct owner_in in = {
-		.v = v12,
-		.reason = v->exit.reason,
-		.intr_info = v->exit.intr_info,
-		.qualification = cr ? v->exit.qualification : 0,
-		.msr = (u32)v->gpr[RCX],
-		.stepping = v->step.active,
-		.forced = v->events.was_forced,
-	};
-	if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
-		in.msr_bitmap12 = l1mem_page(v->machine, (l1pa_t){v12->msr_bitmap});
+	in.stepping = v->step.active;
+	in.forced = v->events.was_forced;
+	if (in.reason == EXIT_REASON_CR_ACCESS)
+		in.qualification = vcpu_read(v, VMCS_EXIT_QUALIFICATION);
+	if (in.reason == EXIT_REASON_RDMSR || in.reason == EXIT_REASON_WRMSR) {
+		in.msr = (u32)v->gpr[RCX];
+		if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
+			in.msr_bitmap12 = l1mem_page(v->machine, (l1pa_t){v12->msr_bitmap});
+	}
 	return owner_of_exit(&in);
 }
 
@@ -286,32 +300,51 @@ static bool is_recorded(u32 reason)
 	return reason == EXIT_REASON_EXCEPTION_NMI || reason == EXIT_REASON_TRIPLE_FAULT;
 }
 
-bool nested_handle_exit(struct vcpu *v)
+static NOINLINE bool entry_refused(struct vcpu *v)
 {
-	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
-		vcpu_read_details(v);
-		log_line("L2 entry refused by hardware: %s, qualification %lu",
-			 exit_reason_name(v->exit.reason & 0xffff), v->exit.qualification);
-		fail_entry(v, v->exit.reason & 0xffff, v->exit.qualification);
-		return true;
-	}
-	v->nested.v12->launch = VMCS12_LAUNCHED;
-	switch (owner_is_l1(v->exit.reason) ? OWNER_L1 : owner_now(v)) {
+	vcpu_read_details(v);
+	log_line("L2 entry refused by hardware: %s, qualification %lu",
+		 exit_reason_name(v->exit.reason & 0xffff), v->exit.qualification);
+	fail_entry(v, v->exit.reason & 0xffff, v->exit.qualification);
+	return true;
+}
+
+static NOINLINE bool record_exit(struct vcpu *v)
+{
+	struct exit_record r = hardware_record(v);
+
+	exit_to_l1(v, &r);
+	return true;
+}
+
+static NOINLINE bool handle_by_owner(struct vcpu *v)
+{
+	switch (owner_now(v)) {
 	case OWNER_L0:
 		return false;
 	case OWNER_EPT:
 		return handle_ept(v);
 	case OWNER_L1:
-		if (is_recorded(v->exit.reason)) {
-			struct exit_record r = hardware_record(v);
-			exit_to_l1(v, &r);
-		} else {
-			pass_exit(v);
-		}
+		if (is_recorded(v->exit.reason))
+			return record_exit(v);
+		pass_exit(v);
 		return true;
 	default:
 		PANIC("exit reason %#x of L2 is unknown", v->exit.reason);
 	}
+}
+
+NOINLINE bool nested_handle_exit(struct vcpu *v)
+{
+	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE)
+		return entry_refused(v);
+	v->nested.v12->launch = VMCS12_LAUNCHED;
+	if (!owner_is_l1(v->exit.reason))
+		return handle_by_owner(v);
+	if (is_recorded(v->exit.reason))
+		return record_exit(v);
+	pass_exit(v);
+	return true;
 }
 
 bool nested_exception_to_l1(struct vcpu *v, u32 info, u32 error_code)
@@ -378,7 +411,7 @@ static u64 guest_failure_qualification(enum check_id id)
 }
 
 /* The first check that fails, of all. */
-static enum check_id __attribute__((noinline)) check_all(struct vcpu *v)
+static NOINLINE enum check_id check_all(struct vcpu *v)
 {
 	vmcs12_pull_all(v);
 	gather_outside(v);
@@ -389,10 +422,12 @@ static enum check_id __attribute__((noinline)) check_all(struct vcpu *v)
 /* L2 uses PAE paging without EPT12: the PDPTEs in memory belong to the guest state. */
 static bool has_pdptes_in_memory(struct vcpu *v)
 {
-	if (v12_proc2(v->nested.v12, PROC2_ENABLE_EPT))
+	const struct vmcs12 *v12 = v->nested.v12;
+
+	if (v12_proc2(v12, PROC2_ENABLE_EPT) || (v12->entry_controls & ENTRY_IA32E_MODE_GUEST))
 		return false;
 	vmcs12_pull(v, &v->pae_fields);
-	return merge_uses_pae(v->nested.v12);
+	return merge_uses_pae(v12);
 }
 
 /* What the checks look at outside vmcs12, and may be another at each entry. */
@@ -413,7 +448,7 @@ static bool add_what_is_outside(struct vcpu *v, struct check_work *work)
  * The checks that look at anything that has changed since the last entry: the others held then, and what an
  * exit has saved of L2 holds. False where so much has changed that the long way is no longer.
  */
-static bool __attribute__((noinline)) plan_entry(struct vcpu *v, bool pdptes)
+static NOINLINE bool plan_entry(struct vcpu *v, bool pdptes)
 {
 	struct vmcs12_state *s = &v->vmcs12;
 	struct entry_plan *p = &s->entry_plan;
@@ -436,6 +471,8 @@ static bool __attribute__((noinline)) plan_entry(struct vcpu *v, bool pdptes)
 	p->dirty = s->dirty;
 	p->host = field_set_meets(&s->dirty, &v->host_fields);
 	p->looked_at = work.fields;
+	if (v->efer_merged)
+		field_set_add_all(&p->looked_at, &v->efer_fields);
 	p->pdptes = pdptes;
 	p->valid = fits && same_mode;
 	return fits;
@@ -466,8 +503,8 @@ static enum check_id check_planned(struct vcpu *v)
 	return check_listed(&v->check_in, &p->checks);
 }
 
-static struct insn_outcome __attribute__((noinline))
-refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
+static NOINLINE struct insn_outcome refuse_entry(struct vcpu *v, const struct check_in *in,
+						 enum check_id id)
 {
 	vmcs12_pull_all(v); /* the words need more than the row that failed */
 	refusal_log(v->machine, in, id);
@@ -483,7 +520,7 @@ refuse_entry(struct vcpu *v, const struct check_in *in, enum check_id id)
 }
 
 /* SDM: "Loading MSRs". */
-static void __attribute__((noinline)) load_msrs(struct vcpu *v)
+static NOINLINE void load_msrs(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 	u32 failed = msr_list_load(v, v12->entry_msr_load_addr, v12->entry_msr_load_count);
@@ -496,7 +533,8 @@ static void __attribute__((noinline)) load_msrs(struct vcpu *v)
 
 struct insn_outcome nested_enter(struct vcpu *v)
 {
-	v->check_in.l1_ia32e = vcpu_read(v, VMCS_GUEST_IA32_EFER) & EFER_LMA;
+	v->l1_efer = vcpu_read(v, VMCS_GUEST_IA32_EFER);
+	v->check_in.l1_ia32e = v->l1_efer & EFER_LMA;
 	bool planned = entry_is_planned(v);
 	enum check_id id = planned ? check_planned(v) : check_all(v);
 	if (!planned || v->vmcs12.entry_plan.host)

@@ -16,6 +16,16 @@ static const exit_handler handlers[EXIT_REASON_COUNT] = {
 #undef X
 };
 
+static NOINLINE void read_events(struct vcpu *v)
+{
+	struct exit_info *e = &v->exit;
+
+	e->intr_info = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_INFO);
+	e->intr_error_code = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_ERROR_CODE);
+	e->vectoring_info = (u32)vcpu_read(v, VMCS_IDT_VECTORING_INFO);
+	e->vectoring_error_code = (u32)vcpu_read(v, VMCS_IDT_VECTORING_ERROR_CODE);
+}
+
 static void read_exit(struct vcpu *v)
 {
 	struct exit_info *e = &v->exit;
@@ -23,12 +33,8 @@ static void read_exit(struct vcpu *v)
 	e->reason = (u32)vcpu_read(v, VMCS_EXIT_REASON);
 	e->detailed = false;
 	e->intr_info = e->vectoring_info = 0;
-	if (!exit_can_be_in_delivery(e->reason))
-		return;
-	e->intr_info = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_INFO);
-	e->intr_error_code = (u32)vcpu_read(v, VMCS_EXIT_INTERRUPTION_ERROR_CODE);
-	e->vectoring_info = (u32)vcpu_read(v, VMCS_IDT_VECTORING_INFO);
-	e->vectoring_error_code = (u32)vcpu_read(v, VMCS_IDT_VECTORING_ERROR_CODE);
+	if (exit_can_be_in_delivery(e->reason))
+		read_events(v);
 }
 
 void vcpu_read_details(struct vcpu *v)
@@ -44,17 +50,26 @@ void vcpu_read_details(struct vcpu *v)
 		e->gpa = vcpu_read(v, VMCS_GUEST_PHYSICAL_ADDRESS);
 }
 
+static NOINLINE void __attribute__((noreturn)) unknown_exit(struct vcpu *v)
+{
+	PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
+}
+
+static NOINLINE void gather_details(struct vcpu *v)
+{
+	vcpu_read_details(v);
+	if (exit_can_be_in_delivery(v->exit.reason))
+		event_deliver_again(v);
+}
+
 static void handle_by_l0(struct vcpu *v)
 {
 	u32 basic = v->exit.reason & 0xffff;
 
 	if (basic >= EXIT_REASON_COUNT || !handlers[basic])
-		PANIC("exit reason %#x of %s is unknown", v->exit.reason, v->loaded->name);
-	if (exit_has_details(basic)) {
-		vcpu_read_details(v);
-		if (exit_can_be_in_delivery(v->exit.reason))
-			event_deliver_again(v);
-	}
+		unknown_exit(v);
+	if (exit_has_details(basic))
+		gather_details(v);
 	handlers[basic](v);
 }
 
@@ -69,7 +84,7 @@ static void handle_exit(struct vcpu *v)
 		handle_by_l0(v);
 }
 
-static void entry_failed(struct vcpu *v)
+static NOINLINE void entry_failed(struct vcpu *v)
 {
 	if (!v->nested.in_l2)
 		PANIC("entry with vmcs01 failed: VM-instruction error %lu",
@@ -77,7 +92,7 @@ static void entry_failed(struct vcpu *v)
 	nested_entry_refused(v);
 }
 
-static void look_for_nmi(struct vcpu *v)
+static NOINLINE void look_for_nmi(struct vcpu *v)
 {
 	bool *nmi = v->machine->nmi_flag;
 
@@ -89,7 +104,7 @@ static void look_for_nmi(struct vcpu *v)
 }
 
 /* A VMCS is launched by its first entry; after an entry that did not succeed it is cleared. */
-static bool __attribute__((cold)) launch(struct vmcs *vmcs)
+static NOINLINE bool launch(struct vmcs *vmcs)
 {
 	vmcs->launched = true;
 	return false;

@@ -30,7 +30,7 @@ static inline bool step_is_on(const struct vcpu *v)
  * Requires v->exit filled and nothing done about it yet. The step, if there was one, is over, and the
  * guest's state is its own again. True: that was all there is to this exit.
  */
-bool step_exit(struct vcpu *v);
+NOINLINE bool step_exit(struct vcpu *v);
 
 /* EPT tables are going: what a step has of them is no longer theirs. */
 void step_forget(struct vcpu *v);

@@ -118,7 +118,6 @@ struct vmcs12_state {
 	u16 age; /* entries since the lists were begun */
 	struct field_set read_once; /* since then */
 	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
-	u8 written_times[FI_COUNT]; /* at that age */
 	u8 *vmread_bitmap, *vmwrite_bitmap;
 };
 
@@ -175,10 +174,13 @@ struct vcpu {
 	bool host_is_made; /* from the host state that vmcs12 has now */
 	bool host_pae; /* with PAE paging: an exit loads PDPTEs */
 	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
-	struct field_list reload; /* .reloaded as a list, without the PDPTEs */
+	/* .reloaded without the PDPTEs: what L2 has from vmcs12, what from L1 as it is, and IA32_EFER */
+	struct field_list restored, inherited;
+	bool efer_merged;
 	struct field_set saved,
 		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
 	struct check_in check_in; /* what the entry checks look at */
+	u64 l1_efer; /* IA32_EFER of L1 at the last VMLAUNCH or VMRESUME */
 	struct field_set information; /* the exit-information fields that exits write */
 	struct field_set pae_fields; /* what tells whether L2 uses PAE paging */
 	struct field_set efer_fields; /* what L2's IA32_EFER depends on where vmcs12 does not load it */

@@ -58,9 +58,8 @@ static void translate_addresses(struct vcpu *v, struct vmcs_image *image)
 static void clear_sink(const struct vcpu *v)
 {
 	const struct machine *m = v->machine;
-	const struct vmcs12 *v12 = v->nested.v12;
 
-	if ((v12->proc_controls & PROC_USE_TPR_SHADOW) && l0_owns(m, v12->virtual_apic_address))
+	if (l0_owns(m, v->nested.v12->virtual_apic_address))
 		memset(l0_va(m, m->ept01.sink), 0xff, PAGE_SIZE);
 }
 
@@ -69,7 +68,7 @@ static void clear_sink(const struct vcpu *v)
  * it has run no instruction since the entry; L2's own are ended by the next entry. L2's VPIDs have VPID02 in
  * turn. SDM: "Operations that Invalidate Cached Mappings".
  */
-static void flush(struct vcpu *v)
+static inline void flush(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 	u16 vpid12 = v12_proc2(v12, PROC2_ENABLE_VPID) ? (u16)v12->vpid : 0;
@@ -82,7 +81,7 @@ static void flush(struct vcpu *v)
 }
 
 /* L2's APIC-access page must be mapped, by a leaf of 4 KiB, even where it is the page of L1's xAPIC. */
-static void __attribute__((noinline)) map_access_page(struct vcpu *v)
+static NOINLINE void map_access_page(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 
@@ -110,7 +109,7 @@ static struct merge_in gather(const struct vcpu *v, const u64 pdpte[4])
 		.v = v->nested.v12,
 		.hw = &v->machine->hw,
 		.pdpte = pdpte,
-		.l1_efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
+		.l1_efer = v->l1_efer,
 		.l1_pat = vcpu_read(v, VMCS_GUEST_IA32_PAT),
 		.l1_dr7 = vcpu_read(v, VMCS_GUEST_DR7),
 		.l1_debugctl = vcpu_read(v, VMCS_GUEST_IA32_DEBUGCTL),
@@ -118,7 +117,7 @@ static struct merge_in gather(const struct vcpu *v, const u64 pdpte[4])
 }
 
 /* From vmcs01 to vmcs02; what L1 injects is in flight from here on. */
-static void switch_over(struct vcpu *v)
+static inline void switch_over(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
 
@@ -127,7 +126,7 @@ static void switch_over(struct vcpu *v)
 		event_put_in_flight(v, (u32)v12->entry_interruption_info,
 				    (u32)v12->entry_exception_error_code,
 				    (u32)v12->entry_instruction_length);
-	vmcs_load(&v->vmcs02);
+	vmcs_switch(&v->vmcs02);
 	v->nested.in_l2 = true;
 }
 
@@ -144,6 +143,21 @@ static const enum field_index without_vmcs02[] = {
 	FI_EXIT_MSR_STORE_COUNT,    FI_EXIT_MSR_LOAD_ADDR,         FI_EXIT_MSR_LOAD_COUNT,
 };
 
+static void sort_reloaded(struct vcpu *v)
+{
+	struct field_set inherited;
+
+	merge_inherited_fields(&inherited, v->nested.v12);
+	field_list_clear(&v->restored);
+	field_list_clear(&v->inherited);
+	v->efer_merged = field_set_has(&v->reloaded, FI_GUEST_IA32_EFER);
+	FIELD_SET_EACH (i, &v->reloaded) {
+		if (i == FI_GUEST_IA32_EFER || (i >= FI_GUEST_PDPTE0 && i <= FI_GUEST_PDPTE3))
+			continue;
+		field_list_add(field_set_has(&inherited, i) ? &v->inherited : &v->restored, i);
+	}
+}
+
 /* What the exits and the next entries do with each field, by the controls. */
 static void sort_fields(struct vcpu *v)
 {
@@ -155,10 +169,7 @@ static void sort_fields(struct vcpu *v)
 		v->saved.w[w] &= v->existing.w[w];
 	field_set_remove(&v->saved, FI_ENTRY_CONTROLS); /* read at each exit: vmm/vmcs12.c */
 	merge_reloaded_fields(&v->reloaded, &v->saved, v12);
-	field_list_clear(&v->reload);
-	FIELD_SET_EACH (i, &v->reloaded)
-		if (i < FI_GUEST_PDPTE0 || i > FI_GUEST_PDPTE3)
-			field_list_add(&v->reload, i);
+	sort_reloaded(v);
 	vmcs12_saved_is_new(v);
 	*near = v->copied_fields;
 	field_set_add_all(near, &v->host_fields);
@@ -167,13 +178,14 @@ static void sort_fields(struct vcpu *v)
 		field_set_add(near, without_vmcs02[i]);
 }
 
-void __attribute__((noinline)) vmcs02_make(struct vcpu *v, const u64 pdpte[4])
+NOINLINE void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 {
 	struct merge_in in = gather(v, pdpte);
 
 	merge_vmcs02(&v->vmcs02_image, &in);
 	translate_addresses(v, &v->vmcs02_image);
-	clear_sink(v);
+	if (v->nested.v12->proc_controls & PROC_USE_TPR_SHADOW)
+		clear_sink(v);
 	sort_fields(v);
 	switch_over(v);
 	if (v->nested.v12->proc_controls & PROC_USE_MSR_BITMAPS)
@@ -206,8 +218,14 @@ static void write_pdptes(struct vcpu *v, const u64 pdpte[4])
 
 static void write_list(const struct field_list *list, const u64 *value)
 {
-	for (unsigned n = 0; n < list->count; n++)
-		hw_vmwrite_known(list->row[n].encoding, &value[list->row[n].field]);
+	for (const struct field_row *r = list->row, *end = r + list->count; r < end; r++)
+		hw_vmwrite_known(r->encoding, &value[r->field]);
+}
+
+static void read_list(const struct field_list *list, u64 *value)
+{
+	for (const struct field_row *r = list->row, *end = r + list->count; r < end; r++)
+		hw_vmread_known(r->encoding, &value[r->field]);
 }
 
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
@@ -215,17 +233,21 @@ void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 	struct vmcs12_state *s = &v->vmcs12;
 	const struct vmcs12 *v12 = v->nested.v12;
 
-	if (v->reload.count > 0) {
-		vmcs12_pull(v, &v->efer_fields);
-		struct merge_in in = gather(v, pdpte);
-		merge_registers(&v->vmcs02_image, &in);
-	}
-	clear_sink(v);
+	u64 efer = 0;
+
+	if (v->efer_merged)
+		efer = merge_efer(v12, v->l1_efer);
+	read_list(&v->inherited, v->vmcs02_image.f);
+	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
+		clear_sink(v);
 	switch_over(v);
 	if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
 		bitmap02_update(v);
 	write_list(&s->entry_plan.copied, v12->f);
-	write_list(&v->reload, v->vmcs02_image.f);
+	write_list(&v->restored, v12->f);
+	write_list(&v->inherited, v->vmcs02_image.f);
+	if (v->efer_merged)
+		vcpu_write(v, VMCS_GUEST_IA32_EFER, efer);
 	if (s->entry_plan.pdptes)
 		write_pdptes(v, pdpte);
 	if (v12_proc2(v12, PROC2_VIRTUALIZE_APIC_ACCESSES))

@@ -5,11 +5,9 @@
 #include "vmm/lib.h"
 
 /* After so many entries the lists are begun anew, so that what L1 did once does not cost for ever. */
-#define LISTS_LIVE 1024
+#define LISTS_LIVE 4096
 /* A field that L1 writes again within so many entries is one that it writes all the time; */
 #define WRITES_APART 8
-/* and so is one that it has written so often between two entries. */
-#define WRITES_TOGETHER 4
 
 /* --- the lists of fields that L1 uses between an exit and an entry --- */
 
@@ -274,15 +272,16 @@ u64 vmcs12_read(struct vcpu *v, enum field_index i)
 	return v->nested.v12->f[i];
 }
 
-/* Written again, and soon. What sets a VMCS up is not learnt, even where it writes a field twice. */
-static bool written_again(struct vmcs12_state *s, enum field_index i)
+/* Written again, and soon. What sets a VMCS up, before it is launched, is not learnt. */
+static bool written_again(struct vcpu *v, enum field_index i)
 {
+	struct vmcs12_state *s = &v->vmcs12;
 	u16 now = s->age + 1, before = s->written_at[i];
 
-	s->written_times[i] = before == now ? s->written_times[i] + 1 : 1;
+	if (v->nested.v12->launch != VMCS12_LAUNCHED)
+		return false;
 	s->written_at[i] = now;
-	return before && before != now ? now - before <= WRITES_APART :
-					 s->written_times[i] >= WRITES_TOGETHER;
+	return before && now - before <= WRITES_APART;
 }
 
 /* From now on hardware takes the field from L1; one that exits change must be kept current by them. */
@@ -311,7 +310,7 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
 {
 	set_field(v, i, value);
 	vmcs12_changed(v, i);
-	if (written_again(&v->vmcs12, i))
+	if (written_again(v, i))
 		begin_to_write(v, i);
 	vmcs12_give(v);
 }
@@ -331,20 +330,20 @@ void vmcs12_take(struct vcpu *v)
 	const u64 *f = v->nested.v12->f;
 
 	if (list->count > 0) {
-		vmcs_load(&v->shadow);
+		vmcs_switch(&v->shadow);
 		for (unsigned n = 0; n < list->count; n++) {
 			u64 value = vcpu_read(v, (enum vmcs_field)list->row[n].encoding);
 			if (value != f[list->row[n].field])
 				set_field(v, (enum field_index)list->row[n].field, value);
 		}
-		vmcs_load(&v->vmcs01);
+		vmcs_switch(&v->vmcs01);
 	}
 	if (++s->age >= LISTS_LIVE)
 		begin_lists(v);
 }
 
 /* One bit of it follows L2 (R73); it is in no list, which take values as they are. */
-static void read_entry_controls(struct vcpu *v)
+static inline void read_entry_controls(struct vcpu *v)
 {
 	u64 *f = &v->nested.v12->f[FI_ENTRY_CONTROLS], now = vcpu_read(v, VMCS_ENTRY_CONTROLS);
 
@@ -365,11 +364,11 @@ void vmcs12_exited(struct vcpu *v)
 	for (const struct field_row *r = kept->row, *end = r + kept->count; r < end; r++)
 		hw_vmread_known(r->encoding, &f[r->field]);
 	for (unsigned n = 0, count = shown->count; n < count; n++) {
-		u64 value;
-		hw_vmread_known(shown->row[n].encoding, &value);
-		if (value != f[shown->row[n].field])
-			changed |= BIT(n);
+		u64 value = hw_vmread_value(shown->row[n].encoding);
+		if (value == f[shown->row[n].field])
+			continue;
 		f[shown->row[n].field] = value;
+		changed |= BIT(n);
 	}
 	s->changed = changed;
 }
@@ -401,7 +400,7 @@ void vmcs12_give_changed(struct vcpu *v)
 	const u64 *f = v->nested.v12->f;
 	u64 changed = s->changed;
 
-	vmcs_load(&v->shadow);
+	vmcs_switch(&v->shadow);
 	for (; changed; changed &= changed - 1) {
 		const struct field_row *r = &s->exit_plan.shown.row[__builtin_ctzl(changed)];
 		hw_vmwrite_known(r->encoding, &f[r->field]);
@@ -409,5 +408,5 @@ void vmcs12_give_changed(struct vcpu *v)
 	s->changed = 0;
 	if (s->any_unseen)
 		give_unseen(v);
-	vmcs_load(&v->vmcs01);
+	vmcs_switch(&v->vmcs01);
 }

@@ -285,7 +285,7 @@ static void finish(struct vcpu *v, struct insn_outcome o)
 }
 
 /* Faulted, failed, or done. */
-static void __attribute__((noinline)) settle(struct vcpu *v, struct insn_outcome o)
+static NOINLINE void settle(struct vcpu *v, struct insn_outcome o)
 {
 	if (o.kind == INSN_FAULT)
 		vcpu_fault(v, o.vector, 0);
@@ -293,7 +293,7 @@ static void __attribute__((noinline)) settle(struct vcpu *v, struct insn_outcome
 		finish(v, o);
 }
 
-static struct insn_outcome __attribute__((noinline)) gate(struct vcpu *v, struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome gate(struct vcpu *v, struct insn_cpu *cpu)
 {
 	*cpu = gather_cpu(v);
 	return insn_gate(&v->nested, v->exit.reason, cpu);

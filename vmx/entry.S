@@ -15,22 +15,10 @@
 	.type	entry_nmi_fixup, @function
 
 /*
- * rdi gpr, rsi nmi. The frame that each exit comes back to: (%rsp) gpr, 8(%rsp) nmi. No register is kept for
- * C across an exit, since nobody returns to it.
+ * Into the guest: rdi gpr, rdx nmi. Up to .Lwindow an NMI may come and set *nmi; from there to the entry its
+ * handler sends L0 to .Lnot_done (entry_nmi_fixup).
  */
-entry_loop:
-	push	%rbp
-	mov	%rsp, %rbp
-	push	%rsi
-	push	%rdi
-	mov	$ENTRY_NOT_DONE, %esi
-.Lnext:
-	call	vcpu_next			/* rdi gpr, esi how the last entry ended: al launched */
-	mov	(%rsp), %rdi
-	mov	8(%rsp), %rdx
-	test	%al, %al
-	jz	.Lset_host_rsp
-.Lload:
+	.macro enter insn, window, window_end
 	mov	8*1(%rdi), %rcx
 	mov	8*3(%rdi), %rbx
 	mov	8*5(%rdi), %rbp
@@ -43,35 +31,36 @@ entry_loop:
 	mov	8*13(%rdi), %r13
 	mov	8*14(%rdi), %r14
 	mov	8*15(%rdi), %r15
-.Lwindow:
+\window:
 	cmpb	$0, (%rdx)
 	jne	.Lnot_done
-	test	%al, %al
-	mov	8*0(%rdi), %rax			/* mov leaves ZF */
+	mov	8*0(%rdi), %rax
 	mov	8*2(%rdi), %rdx
 	mov	8*7(%rdi), %rdi
-	jz	.Llaunch
-	vmresume
-	jmp	.Lfailed
-.Llaunch:
-	vmlaunch
-.Lwindow_end:
-.Lfailed:
-	mov	$ENTRY_FAILED, %esi
-	jmp	.Lagain
+	\insn
+\window_end:
+	.endm
+
+/*
+ * rdi gpr, rsi nmi. The frame that each exit comes back to: (%rsp) gpr, 8(%rsp) nmi. No register is kept for
+ * C across an exit, since nobody returns to it.
+ */
+entry_loop:
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%rsi
+	push	%rdi
+	mov	$ENTRY_NOT_DONE, %esi
+	jmp	.Lnext
 .Lnot_done:
 	mov	$ENTRY_NOT_DONE, %esi
+	jmp	.Lagain
+.Lfailed:
+	mov	$ENTRY_FAILED, %esi
 .Lagain:
 	mov	(%rsp), %rdi
 	lea	16(%rsp), %rbp
 	jmp	.Lnext
-
-/* It is the same at each entry: a VMCS gets it at its first. */
-.Lset_host_rsp:
-	mov	$0x6c14, %ecx			/* HOST_RSP */
-	vmwrite	%rsp, %rcx
-	count_one COUNT_vmwrite
-	jmp	.Lload
 
 entry_vm_exit:
 	count_one COUNT_exit
@@ -94,21 +83,39 @@ entry_vm_exit:
 	mov	%r15, 8*15(%rdi)
 	lea	16(%rsp), %rbp			/* of entry_loop: for backtraces */
 	xor	%esi, %esi			/* ENTRY_EXITED */
-	jmp	.Lnext
+.Lnext:
+	call	vcpu_next			/* rdi gpr, esi how the last entry ended: al launched */
+	mov	(%rsp), %rdi
+	mov	8(%rsp), %rdx
+	test	%al, %al
+	jz	.Lfirst
+	enter	vmresume, .Lwindow, .Lwindow_end
+	jmp	.Lfailed
+
+/* HOST_RSP is the same at each entry: a VMCS gets it at its first. */
+.Lfirst:
+	mov	$0x6c14, %ecx			/* HOST_RSP */
+	vmwrite	%rsp, %rcx
+	count_one COUNT_vmwrite
+	enter	vmlaunch, .Lfirst_window, .Lfirst_window_end
+	jmp	.Lfailed
 	.size	entry_loop, . - entry_loop
 
-/* rdi rip. An NMI inside the window leaves through .Lnot_done: its handler has set *nmi. */
+/* rdi rip: gives in rax where to go on. */
 entry_nmi_fixup:
-	lea	.Lwindow(%rip), %rax
-	cmp	%rax, %rdi
+	mov	%rdi, %rax
+	lea	.Lwindow(%rip), %rcx
+	lea	.Lwindow_end(%rip), %rdx
+	call	.Lfixup
+	lea	.Lfirst_window(%rip), %rcx
+	lea	.Lfirst_window_end(%rip), %rdx
+.Lfixup:
+	cmp	%rcx, %rdi
 	jb	1f
-	lea	.Lwindow_end(%rip), %rax
-	cmp	%rax, %rdi
+	cmp	%rdx, %rdi
 	jae	1f
 	lea	.Lnot_done(%rip), %rax
-	ret
-1:	mov	%rdi, %rax
-	ret
+1:	ret
 	.size	entry_nmi_fixup, . - entry_nmi_fixup
 
 	.section .note.GNU-stack, "", @progbits

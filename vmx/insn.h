@@ -73,13 +73,21 @@ static inline enum vmx_result hw_invvpid(enum invvpid_type type, u16 vpid, u64 l
 }
 
 /*
- * VMREAD and VMWRITE between the current VMCS and memory, of a field that exists and may be written: they
+ * VMREAD and VMWRITE of the current VMCS, to and from memory or a register, of a field that exists and may be written: they
  * cannot fail. SDM: "VMREAD - Read Field From Virtual-Machine Control Structure", "VMWRITE - ...".
  */
 static inline void hw_vmread_known(u64 encoding, u64 *to)
 {
 	COUNT_ONE(vmread);
 	__asm__ volatile("vmread %1, %0" : "=m"(*to) : "r"(encoding) : "cc");
+}
+
+static inline u64 hw_vmread_value(u64 encoding)
+{
+	u64 value;
+	COUNT_ONE(vmread);
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(encoding) : "cc");
+	return value;
 }
 
 static inline void hw_vmwrite_known(u64 encoding, const u64 *from)

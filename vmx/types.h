@@ -35,4 +35,7 @@ typedef struct {
 #define BIT(n) (1ul << (n))
 #define BITS(hi, lo) ((~0ul >> (63 - (hi))) & (~0ul << (lo)))
 
+/* Off the short way of an exit, which then has fewer registers to keep. */
+#define NOINLINE __attribute__((noinline))
+
 #endif

@@ -28,14 +28,19 @@ void __attribute__((noreturn, cold)) vmcs_refused(const struct vmcs *vmcs, enum 
 /* Its launch state is clear again, its fields stay. Requires it loaded, and leaves it so. */
 void vmcs_clear(struct vmcs *vmcs);
 
-/* Makes it current. Requires VMX operation. Nothing is done where it is loaded already. */
-static inline void vmcs_load(struct vmcs *vmcs)
+/* Makes it current: another one is. Requires VMX operation. */
+static inline void vmcs_switch(struct vmcs *vmcs)
 {
-	if (*vmcs->loaded == vmcs)
-		return;
 	if (hw_vmptrld(&vmcs->region) != VMX_SUCCEED)
 		vmcs_load_failed(vmcs);
 	*vmcs->loaded = vmcs;
+}
+
+/* Makes it current, whichever is. */
+static inline void vmcs_load(struct vmcs *vmcs)
+{
+	if (*vmcs->loaded != vmcs)
+		vmcs_switch(vmcs);
 }
 
 /* Require `vmcs` loaded. Stop L0 where the processor refuses the field: callers know what exists. */
