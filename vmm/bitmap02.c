@@ -11,8 +11,12 @@ void bitmap02_init(struct vcpu *v)
 
 	for (unsigned i = 0; i < BITMAP02_SLOTS; i++)
 		v->bitmap02[i].merged = (u64 *)(pages + i * PAGE_SIZE);
-	v->bitmap02_now = &v->bitmap02[0];
-	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(v->machine, pages).v);
+}
+
+void bitmap02_start(struct vcpu *v)
+{
+	v->vmcs12.bitmap02_now = &v->bitmap02[0];
+	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(v->machine, v->bitmap02[0].merged).v);
 }
 
 /* Neighbouring pages do not meet in one slot. */
@@ -72,7 +76,7 @@ void bitmap02_update(struct vcpu *v)
 	}
 	if (!same)
 		merge(v->machine, b, page);
-	if (b != v->bitmap02_now)
+	if (b != v->vmcs12.bitmap02_now)
 		vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(v->machine, b->merged).v);
-	v->bitmap02_now = b;
+	v->vmcs12.bitmap02_now = b;
 }

@@ -7,8 +7,9 @@
 
 #include "vmm/vcpu.h"
 
-/* Requires vmcs02 loaded. */
 void bitmap02_init(struct vcpu *v);
+/* Of a new vmcs02, which is loaded. */
+void bitmap02_start(struct vcpu *v);
 
 /*
  * Brings vmcs02's MSR bitmap up to date for an entry; nothing where vmcs12 uses none. Requires vmcs02

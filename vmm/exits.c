@@ -90,7 +90,8 @@ void l0_cpuid(struct vcpu *v)
 	 * interrupts, supervisor protection keys.
 	 */
 	if (leaf == 1) {
-		r.ecx = (r.ecx & ~(u32)(BIT(27) | BIT(6))) | (vcpu_read(v, VMCS_GUEST_CR4) & CR4_OSXSAVE ? BIT(27) : 0);
+		r.ecx = (r.ecx & ~(u32)(BIT(27) | BIT(6))) |
+			(vcpu_read(v, VMCS_GUEST_CR4) & CR4_OSXSAVE ? BIT(27) : 0);
 	} else if (leaf == 7 && subleaf == 0) {
 		r.ecx = (r.ecx & ~(u32)(BIT(4) | BIT(7) | BIT(30) | BIT(31))) |
 			(vcpu_read(v, VMCS_GUEST_CR4) & CR4_PKE ? BIT(4) : 0);

@@ -5,41 +5,34 @@ void *memcpy(void *to, const void *from, size_t size)
 	return memmove(to, from, size);
 }
 
-/* Words where both allow it: L0 clears and copies pages, and those are aligned. */
+/* Words where the size allows it: L0 clears and copies pages, and structs. */
 void *memmove(void *to, const void *from, size_t size)
 {
 	u8 *d = to;
 	const u8 *s = from;
-	bool words = (((u64)d | (u64)s | size) & 7) == 0;
+	size_t words = size % 8 ? 0 : size / 8, bytes = size % 8 ? size : 0;
 
-	if (d == s)
-		return to;
-	if (d < s && words) {
-		for (size_t i = 0; i < size / 8; i++)
-			((volatile u64 *)d)[i] = ((const u64 *)s)[i];
-	} else if (d < s) {
-		for (size_t i = 0; i < size; i++)
-			((volatile u8 *)d)[i] = s[i];
-	} else if (words) {
-		for (size_t i = size / 8; i-- > 0;)
-			((volatile u64 *)d)[i] = ((const u64 *)s)[i];
-	} else {
+	if (d <= s || d >= s + size)
+		__asm__ volatile("rep movsq\n\tmov %3, %%rcx\n\trep movsb"
+				 : "+D"(d), "+S"(s), "+c"(words)
+				 : "r"(bytes)
+				 : "memory");
+	else
 		for (size_t i = size; i-- > 0;)
 			((volatile u8 *)d)[i] = s[i];
-	}
 	return to;
 }
 
 void *memset(void *to, int byte, size_t size)
 {
 	u64 pattern = 0x0101010101010101ul * (u8)byte;
-	size_t i = 0;
+	u8 *d = to;
+	size_t words = size / 8;
 
-	if (((u64)to & 7) == 0)
-		for (; i + 8 <= size; i += 8)
-			*(volatile u64 *)((u8 *)to + i) = pattern;
-	for (; i < size; i++)
-		((volatile u8 *)to)[i] = (u8)byte;
+	__asm__ volatile("rep stosq\n\tmov %2, %%rcx\n\trep stosb"
+			 : "+D"(d), "+c"(words)
+			 : "r"(size % 8), "a"(pattern)
+			 : "memory");
 	return to;
 }
 

@@ -148,14 +148,13 @@ static void write_controls(struct vcpu *v)
 		   m->hw.cr4_fixed0 | CR4_VMXE | (m->hw.cr4_fixed1 & ~m->l1.cr4_fixed1));
 	if (caps_has(&m->hw, CI_PROC2_ENABLE_XSAVES))
 		vcpu_write(v, VMCS_XSS_EXITING_BITMAP, 0);
-	if (v->vmcs12.shadowing) {
-		vcpu_write(v, VMCS_VMREAD_BITMAP, l0_pa(m, v->vmcs12.vmread_bitmap).v);
-		vcpu_write(v, VMCS_VMWRITE_BITMAP, l0_pa(m, v->vmcs12.vmwrite_bitmap).v);
+	if (v->learnt.shadowing) {
+		vcpu_write(v, VMCS_VMREAD_BITMAP, l0_pa(m, v->learnt.vmread_bitmap).v);
+		vcpu_write(v, VMCS_VMWRITE_BITMAP, l0_pa(m, v->learnt.vmwrite_bitmap).v);
 	}
 }
 
-/* Both VMCSs: L0 as hardware finds it again after an exit. HOST_RSP is set at the first entry. */
-static void write_host_state(struct vcpu *v)
+void vcpu_write_host_state(struct vcpu *v)
 {
 	struct table_register gdtr, idtr;
 	u64 tss[2];
@@ -195,7 +194,7 @@ static void write_host_state(struct vcpu *v)
 
 void vcpu_init(struct vcpu *v, struct machine *m)
 {
-	void *region01 = page_alloc_must(m), *region02 = page_alloc_must(m);
+	void *region01 = page_alloc_must(m);
 	char trace[8];
 
 	memset(v, 0, sizeof(*v));
@@ -203,13 +202,10 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 	option_value(m->boot->args, "trace", trace, sizeof(trace));
 	v->events.trace = strcmp(trace, "events") == 0;
 	vmcs_init(&v->vmcs01, "vmcs01", &v->loaded, l0_pa(m, region01), region01, m->hw.revision);
-	vmcs_init(&v->vmcs02, "vmcs02", &v->loaded, l0_pa(m, region02), region02, m->hw.revision);
-	vmcs_load(&v->vmcs02);
-	write_host_state(v);
+	vmcs_load(&v->vmcs01);
+	vcpu_write_host_state(v);
 	nested_init(v);
 	ept02_init(v);
-	vmcs_load(&v->vmcs01);
-	write_host_state(v);
 	write_controls(v);
 	vcpu_write(v, VMCS_GUEST_IA32_PAT, cpu_rdmsr(MSR_IA32_PAT));
 	vcpu_reset(v);

@@ -98,11 +98,27 @@ struct entry_plan {
 	bool host; /* host state is among them */
 };
 
-/* The current VMCS of L1, beside v12 itself: vmm/vmcs12.h. */
-struct vmcs12_state {
+/*
+ * What L1 does with its VMCSs between an exit and an entry, learnt from what it did: the same for all of them.
+ */
+struct learnt {
 	bool shadowing; /* hardware's VMCS shadowing is used for L1 */
+	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
+	struct field_set shown; /* of .read: L1 reads it without an exit */
+	u32 version; /* counts the changes of these three */
+	u16 age; /* entries since the lists were begun */
+	struct field_set read_once; /* since then */
+	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
+	u8 *vmread_bitmap, *vmwrite_bitmap;
+};
+
+/* One VMCS of L1, beside v12 itself: vmm/vmcs12.h. */
+struct vmcs12_state {
+	struct vmcs vmcs02, shadow; /* shadow: used with VMCS shadowing alone */
+	struct vmcs12 *v12; /* L0's copy: a page */
 	bool l1_ia32e; /* IA32_EFER.LMA of L1 at the last entry */
 	bool in_vmcs02; /* vmcs02 was made from this VMCS: it differs in .dirty alone */
+	bool resumed; /* another VMCS has been current since the last entry */
 	struct field_set stale; /* the value is in vmcs02 */
 	struct field_set dirty; /* changed since vmcs02 was made */
 	struct field_set
@@ -110,15 +126,19 @@ struct vmcs12_state {
 	bool far; /* something else is dirty too */
 	struct field_set unseen; /* the shadow VMCS has an old value */
 	bool any_unseen;
-	struct field_list read, written; /* what is read after exits, and what L1 writes before entries */
-	struct field_set shown; /* of .read: L1 reads it without an exit */
+	u32 version; /* of vcpu.learnt, that .exit_plan was made by */
 	struct exit_plan exit_plan;
 	u64 changed; /* of .exit_plan.shown, by place: the last exit has changed it */
 	struct entry_plan entry_plan;
-	u16 age; /* entries since the lists were begun */
-	struct field_set read_once; /* since then */
-	u16 written_at[FI_COUNT]; /* .age + 1 at the last write; 0: none since then */
-	u8 *vmread_bitmap, *vmwrite_bitmap;
+	struct field_set saved,
+		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
+	/* .reloaded without the PDPTEs: what L2 has from vmcs12, what from L1 as it is, and IA32_EFER */
+	struct field_list restored, inherited;
+	bool efer_merged;
+	struct vmcs_image host_image; /* L1 after an exit */
+	bool host_is_made; /* from the host state that vmcs12 has now */
+	bool host_pae; /* with PAE paging: an exit loads PDPTEs */
+	struct bitmap02 *bitmap02_now; /* the one that vmcs02 has */
 };
 
 /* EPT02s by EPT12 pointer. vmm/ept02.c */
@@ -158,27 +178,40 @@ struct bitmap02 {
 	u64 virtual_reads, virtual_writes; /* the x2APIC MSRs that are L2's own, when it was merged */
 };
 
+/*
+ * The VMCSs of L1 that are active: those that were current since L1 last cleared them. All but the current one
+ * are parked. vmm/vmcs12_cache.c
+ */
+#define CACHE_SLOTS 1024
+#define CACHE_BUCKETS 256 /* of a hash of the pointer */
+struct vmcs12_slot {
+	u64 pointer; /* l1pa, or NO_VMCS: free */
+	struct vmcs12_slot *next; /* in its bucket, or free too */
+	struct vmcs12_state state; /* stale for the current one */
+};
+struct vmcs12_cache {
+	struct vmcs12_slot *slot[CACHE_SLOTS], *bucket[CACHE_BUCKETS];
+	unsigned count, limit; /* slots that have memory; as many as there may be */
+	unsigned victim; /* the next that has to make room once all are in use */
+	struct vmcs12_slot *unused; /* those that are free, linked */
+	struct vmcs12_slot *now; /* the current one's, or 0 */
+};
+
 struct vcpu {
 	u64 gpr[GPR_COUNT]; /* of L1 or L2, whichever runs; RSP's slot is not used */
 	struct machine *machine;
 	struct vmcs *loaded;
-	struct vmcs vmcs01, vmcs02, shadow;
+	struct vmcs vmcs01;
 	struct exit_info exit;
 	struct apic apic;
 	struct events events;
 	struct step step;
 	struct nested nested;
-	struct vmcs12_state vmcs12;
+	struct vmcs12_state vmcs12; /* the current one */
+	struct learnt learnt;
+	struct vmcs12_cache cache;
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
-	struct vmcs_image host_image; /* L1 after an exit */
-	bool host_is_made; /* from the host state that vmcs12 has now */
-	bool host_pae; /* with PAE paging: an exit loads PDPTEs */
 	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
-	/* .reloaded without the PDPTEs: what L2 has from vmcs12, what from L1 as it is, and IA32_EFER */
-	struct field_list restored, inherited;
-	bool efer_merged;
-	struct field_set saved,
-		reloaded; /* nested/exit.h, merge.h: by the vmcs12 that it was made from */
 	struct check_in check_in; /* what the entry checks look at */
 	u64 l1_efer; /* IA32_EFER of L1 at the last VMLAUNCH or VMRESUME */
 	struct field_set information; /* the exit-information fields that exits write */
@@ -188,7 +221,7 @@ struct vcpu {
 	struct field_set image_fields, copied_fields,
 		host_fields; /* of vmcs02_image, and vmcs12's host state */
 	struct ept02 ept02;
-	struct bitmap02 bitmap02[BITMAP02_SLOTS], *bitmap02_now; /* the one that vmcs02 has */
+	struct bitmap02 bitmap02[BITMAP02_SLOTS];
 	u16 last_vpid12; /* whose translations VPID02 holds; 0: of a guest without a VPID */
 };
 
@@ -202,6 +235,9 @@ void vcpu_reset(struct vcpu *v);
 /* An INIT, or a start-up IPI, that L1 itself takes. Require vmcs01 loaded. */
 void vcpu_init_signal(struct vcpu *v);
 void vcpu_sipi(struct vcpu *v, u8 vector);
+
+/* In vmcs01 or a vmcs02 that is loaded: L0 as hardware finds it again after an exit. HOST_RSP: vmx/entry.h. */
+void vcpu_write_host_state(struct vcpu *v);
 
 /* Runs L1 and its guests for good. vmm/run.c */
 void __attribute__((noreturn)) vcpu_run(struct vcpu *v);

@@ -8,8 +8,11 @@
 #include "nested/merge.h"
 #include "vmm/vcpu.h"
 
-/* Requires vmcs02 loaded, its host state written. */
+/* Which fields it has. */
 void vmcs02_init(struct vcpu *v);
+
+/* Makes v->vmcs12.vmcs02, with a region of its own and L0's host state. Requires vmcs01 loaded and leaves it so. */
+void vmcs02_new(struct vcpu *v);
 
 /*
  * The entry can be made by writing what is dirty: vmcs02 was made from this vmcs12, and nothing has changed

@@ -22,11 +22,30 @@
 void vmcs12_init(struct vcpu *v);
 
 /*
- * VMPTRLD: L1's region at `pointer` (valid) becomes current. VMCLEAR, VMXOFF, or another VMPTRLD: it is
- * written back to L1's memory, whole, and none is current. Both require vmcs01 loaded and leave it so.
+ * VMPTRLD: L1's region at `pointer` (valid) becomes current, none is before. VMPTRLD of another one: none is
+ * current any more, but L0 keeps the data. VMCLEAR and VMXOFF: the data goes back to L1's memory, whole. All
+ * require vmcs01 loaded and leave it so.
  */
 void vmcs12_load(struct vcpu *v, u64 pointer);
+void vmcs12_park(struct vcpu *v);
 void vmcs12_unload(struct vcpu *v);
+void vmcs12_clear(struct vcpu *v, u64 pointer); /* any, current or not, kept or not */
+
+/* For vmm/vmcs12_cache.c: makes the parts of v->vmcs12; writes the current one's data to L1's memory. */
+void vmcs12_new(struct vcpu *v);
+void vmcs12_write_back(struct vcpu *v);
+
+/*
+ * The VMCSs that L0 keeps. Takes the one at `pointer` to v->vmcs12, and says whether it was parked: else it is a
+ * new one, of which nothing is known yet. Parks the current one, or frees its place. Forgets all, with their
+ * data. vmm/vmcs12_cache.c
+ */
+void vmcs12_cache_init(struct vcpu *v);
+bool vmcs12_cache_has(struct vcpu *v, u64 pointer);
+bool vmcs12_cache_take(struct vcpu *v, u64 pointer);
+void vmcs12_cache_park(struct vcpu *v);
+void vmcs12_cache_free(struct vcpu *v);
+void vmcs12_cache_forget(struct vcpu *v);
 
 /*
  * VMREAD and VMWRITE that exited: whole fields, values of the field's width. And a field's value where L1 does
@@ -52,14 +71,14 @@ void vmcs12_pull_all(struct vcpu *v);
 void vmcs12_take(struct vcpu *v);
 
 /*
- * L2 has exited to L1: the fields of v->saved and those of the exit information (v->information) have their
- * value in vmcs02 now. Where L0 makes the exit up, those of v->saved alone: the others are the caller's, who
+ * L2 has exited to L1: the fields of v->vmcs12.saved and those of the exit information (v->information) have their
+ * value in vmcs02 now. Where L0 makes the exit up, those of v->vmcs12.saved alone: the others are the caller's, who
  * writes them to v12 afterwards. Both require vmcs02 loaded. vmcs12_give() then makes L1 see all that has
  * changed; leaves vmcs01 loaded.
  */
 void vmcs12_exited(struct vcpu *v);
 void vmcs12_exited_by_l0(struct vcpu *v);
-/* v->saved is another. */
+/* v->vmcs12.saved is another. */
 void vmcs12_saved_is_new(struct vcpu *v);
 void vmcs12_give_changed(struct vcpu *v);
 static inline void vmcs12_give(struct vcpu *v)

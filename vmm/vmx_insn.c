@@ -125,6 +125,7 @@ static struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
 
 	(void)cpu;
 	vmcs12_unload(v);
+	vmcs12_cache_forget(v);
 	n->vmxon = false;
 	n->vmxon_pointer = NO_VMCS;
 	cr_update_masks(v);
@@ -142,8 +143,7 @@ static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu
 	struct insn_outcome o = insn_vmclear(n, cpu->caps, pointer);
 	if (o.kind != INSN_GO_ON)
 		return o;
-	if (pointer == n->current)
-		vmcs12_unload(v);
+	vmcs12_clear(v, pointer);
 	l1mem_write(v->machine, (l1pa_t){pointer + offsetof(struct vmcs12, launch)}, &launch,
 		    sizeof(launch));
 	return o;
@@ -162,7 +162,7 @@ static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu
 	o = insn_vmptrld_revision(cpu->caps, l1mem_read32(v->machine, (l1pa_t){pointer}));
 	if (o.kind != INSN_GO_ON || pointer == n->current)
 		return o;
-	vmcs12_unload(v);
+	vmcs12_park(v);
 	vmcs12_load(v, pointer);
 	return o;
 }

@@ -113,8 +113,7 @@ static bool allowed(const struct vcpu *v, const struct walk *w, u64 rights)
 {
 	if (w->write && !(rights & PTE_W) && (w->cr0 & CR0_WP))
 		return false;
-	return !(w->cr4 & CR4_SMAP) || !(rights & PTE_U) ||
-	       (vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_AC);
+	return !(w->cr4 & CR4_SMAP) || !(rights & PTE_U) || (vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_AC);
 }
 
 /*
