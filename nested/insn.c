@@ -18,27 +18,15 @@ static struct insn_outcome fail_invalid(void)
 	return (struct insn_outcome){.kind = INSN_FAIL_INVALID};
 }
 
-/* The instruction exists only where a capability says so. */
-static bool exists(enum exit_reason insn, const struct caps *caps)
-{
-	if (insn == EXIT_REASON_INVEPT)
-		return caps->ept_vpid & EPT_CAP_INVEPT;
-	if (insn == EXIT_REASON_INVVPID)
-		return caps->ept_vpid & VPID_CAP_INVVPID;
-	return true;
-}
-
 struct insn_outcome insn_gate(const struct nested *n, enum exit_reason insn, const struct insn_cpu *cpu)
 {
 	bool compatibility = (cpu->efer & EFER_LMA) && !(cpu->cs_ar & AR_L);
 
-	if (insn != EXIT_REASON_VMXON && insn_gate_is_open(n, cpu->cs_ar, cpu->cpl))
-		return exists(insn, cpu->caps) ? INSN_OK : fault(VEC_UD);
 	if (!(cpu->cr0 & CR0_PE) || (cpu->rflags & RFLAGS_VM) || compatibility)
 		return fault(VEC_UD);
 	if (insn == EXIT_REASON_VMXON ? !(cpu->cr4 & CR4_VMXE) : !n->vmxon)
 		return fault(VEC_UD);
-	if (!exists(insn, cpu->caps))
+	if (!insn_exists(insn, cpu->caps))
 		return fault(VEC_UD);
 	return cpu->cpl > 0 ? fault(VEC_GP) : INSN_OK;
 }

@@ -39,12 +39,20 @@ struct insn_cpu {
 struct insn_outcome insn_gate(const struct nested *n, enum exit_reason insn, const struct insn_cpu *cpu);
 
 /*
- * 64-bit code at CPL 0 in VMX operation passes it, if the instruction is not VMXON and exists: CR0.PE is 1
- * there, virtual-8086 mode has CPL 3, and compatibility mode CS.L = 0. No more of *cpu is looked at then.
+ * Its short way: 64-bit code at CPL 0 in VMX operation passes, if the instruction is not VMXON and exists. CR0.PE
+ * is 1 there, virtual-8086 mode has CPL 3, and compatibility mode CS.L = 0.
  */
 static inline bool insn_gate_is_open(const struct nested *n, u32 cs_ar, unsigned cpl)
 {
 	return n->vmxon && (cs_ar & AR_L) && cpl == 0;
+}
+
+/* The instruction exists only where a capability says so. */
+static inline bool insn_exists(enum exit_reason insn, const struct caps *caps)
+{
+	if (insn == EXIT_REASON_INVEPT)
+		return caps->ept_vpid & EPT_CAP_INVEPT;
+	return insn != EXIT_REASON_INVVPID || (caps->ept_vpid & VPID_CAP_INVVPID);
 }
 
 /* VMXON, before (R2, R4) and after (R3) its operand is read. revision: first word of the region. */

@@ -23,28 +23,32 @@ static u8 *reach(const struct machine *m, u64 address)
 	return (u8 *)(DIRECT_BASE + address);
 }
 
-/* Words, as most operands are. */
-static void copy(u8 *to, const u8 *from, size_t size)
-{
-	size_t done = 0;
-
-	for (; size - done >= 8; done += 8)
-		*(u64 *)(to + done) = *(const u64 *)(from + done);
-	if (done < size)
-		memcpy(to + done, from + done, size - done);
-}
-
-void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size)
+static NOINLINE void read_pieces(const struct machine *m, u64 address, u8 *to, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		size_t n = piece(address.v + done, size - done);
-		const u8 *from = reach(m, address.v + done);
+		size_t n = piece(address + done, size - done);
+		const u8 *from = reach(m, address + done);
 		if (from)
-			copy((u8 *)to + done, from, n);
+			memcpy(to + done, from, n);
 		else
-			memset((u8 *)to + done, 0xff, n);
+			memset(to + done, 0xff, n);
 		done += n;
 	}
+}
+
+/* Most operands are one or two words on one page. */
+void l1mem_read(const struct machine *m, l1pa_t address, void *to, size_t size)
+{
+	const u64 *from = (const u64 *)reach(m, address.v);
+	u64 *words = to;
+
+	if ((size != 8 && size != 16) || piece(address.v, size) != size || !from) {
+		read_pieces(m, address.v, to, size);
+		return;
+	}
+	words[0] = from[0];
+	if (size == 16)
+		words[1] = from[1];
 }
 
 void l1mem_write(struct machine *m, l1pa_t address, const void *from, size_t size)

@@ -199,6 +199,7 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 
 	memset(v, 0, sizeof(*v));
 	v->machine = m;
+	v->last_walk.linear = ~0ul;
 	option_value(m->boot->args, "trace", trace, sizeof(trace));
 	v->events.trace = strcmp(trace, "events") == 0;
 	vmcs_init(&v->vmcs01, "vmcs01", &v->loaded, l0_pa(m, region01), region01, m->hw.revision);

@@ -28,6 +28,18 @@ struct exit_info {
 	u32 vectoring_info, vectoring_error_code;
 };
 
+/*
+ * L1's last translation for a read, and the entries of its page tables that gave it: as long as they are the same,
+ * so is the translation. vmm/walk.c
+ */
+struct last_walk {
+	u64 linear, physical; /* of the page; linear is no page's where there is none */
+	u64 cr0, cr3, cr4, efer;
+	const u64 *entry[5];
+	u64 value[5];
+	unsigned depth;
+};
+
 /* Letting one instruction, or delivery, write where L0 lives, into a page that nobody reads. vmm/step.c */
 #define STEP_PAGES 4
 enum step_field {
@@ -206,6 +218,7 @@ struct vcpu {
 	struct apic apic;
 	struct events events;
 	struct step step;
+	struct last_walk last_walk;
 	struct nested nested;
 	struct vmcs12_state vmcs12; /* the current one */
 	struct learnt learnt;

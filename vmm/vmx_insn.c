@@ -15,25 +15,39 @@
  * What the gate looks at; the rest is VMXON's alone. CR0.PE, and no more of CR0, is as L1 sees it; in VMX
  * operation it is 1.
  */
-static struct insn_cpu gather_cpu(const struct vcpu *v)
+static void gather_mode(const struct vcpu *v, struct insn_cpu *cpu)
 {
-	struct insn_cpu cpu = {
-		.efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
-		.cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
-		.cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR)),
-		.caps = &v->machine->l1,
-	};
+	cpu->caps = &v->machine->l1;
+	cpu->efer = vcpu_read(v, VMCS_GUEST_IA32_EFER);
+	cpu->cs_ar = (u32)vcpu_read(v, VMCS_GUEST_CS_AR);
+	cpu->cpl = AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR));
+}
 
-	if (v->exit.reason != EXIT_REASON_VMXON && insn_gate_is_open(&v->nested, cpu.cs_ar, cpu.cpl))
-		return cpu;
-	cpu.cr0 = vcpu_read(v, VMCS_GUEST_CR0);
-	cpu.rflags = vcpu_read(v, VMCS_GUEST_RFLAGS);
-	if (v->exit.reason == EXIT_REASON_VMXON) {
-		cpu.cr0 = l1_cr0(v);
-		cpu.cr4 = l1_cr4(v);
-		cpu.feature_control = v->machine->feature_control;
-	}
-	return cpu;
+static void gather_rest(const struct vcpu *v, struct insn_cpu *cpu)
+{
+	bool vmxon = v->exit.reason == EXIT_REASON_VMXON;
+
+	cpu->cr0 = vmxon ? l1_cr0(v) : vcpu_read(v, VMCS_GUEST_CR0);
+	cpu->cr4 = vmxon ? l1_cr4(v) : 0;
+	cpu->rflags = vcpu_read(v, VMCS_GUEST_RFLAGS);
+	cpu->feature_control = v->machine->feature_control;
+}
+
+static NOINLINE struct insn_outcome whole_gate(struct vcpu *v, struct insn_cpu *cpu)
+{
+	gather_rest(v, cpu);
+	return insn_gate(&v->nested, v->exit.reason, cpu);
+}
+
+static struct insn_outcome gate(struct vcpu *v, struct insn_cpu *cpu)
+{
+	enum exit_reason insn = v->exit.reason;
+
+	gather_mode(v, cpu);
+	if (insn != EXIT_REASON_VMXON && insn_gate_is_open(&v->nested, cpu->cs_ar, cpu->cpl) &&
+	    insn_exists(insn, cpu->caps))
+		return INSN_OK;
+	return whole_gate(v, cpu);
 }
 
 static bool long_mode(const struct insn_cpu *cpu)
@@ -98,7 +112,7 @@ static u64 register2(const struct vcpu *v, const struct insn_cpu *cpu)
 	return long_mode(cpu) ? value : value & 0xffffffff;
 }
 
-static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	struct nested *n = &v->nested;
 	struct insn_outcome o = insn_vmxon_allowed(n, cpu);
@@ -119,7 +133,7 @@ static struct insn_outcome do_vmxon(struct vcpu *v, const struct insn_cpu *cpu)
 	return o;
 }
 
-static struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	struct nested *n = &v->nested;
 
@@ -132,7 +146,7 @@ static struct insn_outcome do_vmxoff(struct vcpu *v, const struct insn_cpu *cpu)
 	return INSN_OK;
 }
 
-static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	struct nested *n = &v->nested;
 	u32 launch = VMCS12_CLEAR;
@@ -149,7 +163,7 @@ static struct insn_outcome do_vmclear(struct vcpu *v, const struct insn_cpu *cpu
 	return o;
 }
 
-static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	struct nested *n = &v->nested;
 	u64 pointer;
@@ -167,12 +181,12 @@ static struct insn_outcome do_vmptrld(struct vcpu *v, const struct insn_cpu *cpu
 	return o;
 }
 
-static struct insn_outcome do_vmptrst(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmptrst(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	return write_operand(v, cpu, &v->nested.current, 8) ? INSN_OK : FAULTED;
 }
 
-static struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
 	struct insn_field field;
@@ -188,7 +202,7 @@ static struct insn_outcome do_vmread(struct vcpu *v, const struct insn_cpu *cpu)
 	return o;
 }
 
-static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u32 info = (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_INFO);
 	struct insn_field field;
@@ -209,7 +223,7 @@ static struct insn_outcome do_vmwrite(struct vcpu *v, const struct insn_cpu *cpu
 	return o;
 }
 
-static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u64 type = register2(v, cpu);
 	struct insn_outcome o = insn_invept_type(cpu->caps, type);
@@ -228,7 +242,7 @@ static struct insn_outcome do_invept(struct vcpu *v, const struct insn_cpu *cpu)
 }
 
 /* All of L2's translations are under one VPID of ours, whichever of L1's they belong to. */
-static struct insn_outcome do_invvpid(struct vcpu *v, const struct insn_cpu *cpu)
+static NOINLINE struct insn_outcome do_invvpid(struct vcpu *v, const struct insn_cpu *cpu)
 {
 	u64 type = register2(v, cpu);
 	struct insn_outcome o = insn_invvpid_type(cpu->caps, type);
@@ -293,18 +307,17 @@ static NOINLINE void settle(struct vcpu *v, struct insn_outcome o)
 		finish(v, o);
 }
 
-static NOINLINE struct insn_outcome gate(struct vcpu *v, struct insn_cpu *cpu)
-{
-	*cpu = gather_cpu(v);
-	return insn_gate(&v->nested, v->exit.reason, cpu);
-}
-
 void vmx_insn_execute(struct vcpu *v)
 {
 	struct insn_cpu cpu;
 	struct insn_outcome o = gate(v, &cpu);
 
-	settle(v, o.kind == INSN_GO_ON ? dispatch(v, &cpu) : o);
+	if (o.kind == INSN_GO_ON)
+		o = dispatch(v, &cpu);
+	if (o.kind == INSN_GO_ON)
+		finish(v, o);
+	else
+		settle(v, o);
 }
 
 static struct insn_outcome entry_gate(struct vcpu *v)
@@ -314,7 +327,8 @@ static struct insn_outcome entry_gate(struct vcpu *v)
 	if (insn_gate_is_open(&v->nested, (u32)vcpu_read(v, VMCS_GUEST_CS_AR),
 			      AR_DPL((u32)vcpu_read(v, VMCS_GUEST_SS_AR))))
 		return INSN_OK;
-	return gate(v, &cpu);
+	gather_mode(v, &cpu);
+	return whole_gate(v, &cpu);
 }
 
 static struct insn_outcome entry(struct vcpu *v)
@@ -341,7 +355,10 @@ void vmx_insn_enter(struct vcpu *v)
 /* In VMX root operation without dual-monitor treatment VMCALL fails; outside it does not exist. */
 void vmx_insn_vmcall(struct vcpu *v)
 {
-	struct insn_cpu cpu = gather_cpu(v);
+	struct insn_cpu cpu;
+
+	gather_mode(v, &cpu);
+	gather_rest(v, &cpu);
 	struct insn_outcome o = insn_gate(&v->nested, EXIT_REASON_VMCALL, &cpu);
 
 	if (o.kind == INSN_FAULT)

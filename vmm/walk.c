@@ -4,6 +4,8 @@
 #include "vmm/l1mem.h"
 #include "vmx/cpu.h"
 
+#define NO_PAGE (~0ul)
+
 /* What decides a walk, read once: as the paging hardware uses it, not as L1 sees it. */
 struct walk {
 	u64 cr0, cr3, cr4, efer;
@@ -116,6 +118,46 @@ static bool allowed(const struct vcpu *v, const struct walk *w, u64 rights)
 	return !(w->cr4 & CR4_SMAP) || !(rights & PTE_U) || (vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_AC);
 }
 
+/* The same page, registers and entries, in which no flag had to be set. */
+static bool is_last_walk(const struct vcpu *v, u64 linear)
+{
+	const struct last_walk *l = &v->last_walk;
+
+	if (l->linear != (linear & PAGE_MASK) || v->nested.in_l2 ||
+	    l->cr3 != vcpu_read(v, VMCS_GUEST_CR3) || l->cr0 != vcpu_read(v, VMCS_GUEST_CR0) ||
+	    l->cr4 != vcpu_read(v, VMCS_GUEST_CR4) || l->efer != vcpu_read(v, VMCS_GUEST_IA32_EFER))
+		return false;
+	for (unsigned i = 0, depth = l->depth; i < depth; i++)
+		if (*l->entry[i] != l->value[i])
+			return false;
+	return true;
+}
+
+/* A read of L1's that no more than its page tables decides. */
+static void remember(struct vcpu *v, const struct walk *w, u64 linear, u64 physical, const struct path *p)
+{
+	struct last_walk *l = &v->last_walk;
+
+	l->linear = NO_PAGE;
+	if (w->write || w->fetched || v->nested.in_l2 || !p->wide || !(p->used & PTE_A) ||
+	    ((w->cr4 & CR4_SMAP) && (p->rights & PTE_U)))
+		return;
+	for (unsigned i = 0; i < p->depth; i++) {
+		const u8 *page = l1mem_page(v->machine, (l1pa_t){p->at[i].v & PAGE_MASK});
+		if (!page)
+			return;
+		l->entry[i] = (const u64 *)(page + (p->at[i].v & ~PAGE_MASK));
+		l->value[i] = p->value[i];
+	}
+	l->depth = p->depth;
+	l->cr0 = w->cr0;
+	l->cr3 = w->cr3;
+	l->cr4 = w->cr4;
+	l->efer = w->efer;
+	l->physical = physical & PAGE_MASK;
+	l->linear = linear & PAGE_MASK;
+}
+
 /*
  * The walk itself: the physical address, or false with the error code of the page fault. Sets the
  * accessed and dirty flags on success.
@@ -139,6 +181,8 @@ static bool translate(struct vcpu *v, const struct walk *w, u64 linear, u64 *phy
 	}
 	if (!(p.used & PTE_A) || (w->write && !(leaf & PTE_D)))
 		set_bits(v, &p, w->write);
+	else
+		remember(v, w, linear, *physical, &p);
 	return true;
 }
 
@@ -155,7 +199,7 @@ static bool translate_page(struct vcpu *v, const struct walk *w, u64 linear, u64
 }
 
 /* Every page of the operand is translated before any byte moves. */
-static bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
+static NOINLINE bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
 {
 	struct walk w = {.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
 			 .cr3 = vcpu_read(v, VMCS_GUEST_CR3),
@@ -180,10 +224,12 @@ static size_t first_part(u64 linear, size_t size)
 
 bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
 {
-	u64 page[2] = {0, 0};
+	u64 page[2];
 	size_t first = first_part(linear, size);
 
-	if (!translate_all(v, linear, size, false, page))
+	if (first == size && is_last_walk(v, linear))
+		page[0] = v->last_walk.physical | (linear & ~PAGE_MASK);
+	else if (!translate_all(v, linear, size, false, page))
 		return false;
 	l1mem_read(v->machine, (l1pa_t){page[0]}, to, first);
 	if (first < size)
