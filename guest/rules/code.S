@@ -7,10 +7,16 @@
 /* ---- L2 */
 	.text
 	.code64
-	.globl l2_vmcall, l2_vmfunc
+	.globl l2_vmcall, l2_vmfunc, l2_count
 l2_vmcall:
 	vmcall
 	jmp l2_vmcall
+
+l2_count:
+	inc %rsp
+	mov %eax, %es
+	vmcall
+	jmp l2_count
 
 l2_vmfunc:
 	vmfunc

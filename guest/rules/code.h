@@ -12,7 +12,7 @@
 #include "guest/lib/trap.h"
 
 /* L2's code (code.S). */
-extern const char l2_vmcall[], l2_vmfunc[];
+extern const char l2_vmcall[], l2_vmfunc[], l2_count[]; /* l2_count: RSP + 1, ES = AX, and VMCALL */
 
 /*
  * For trap_call(): VMLAUNCH (resume = 0) or VMRESUME directly behind an instruction that blocks

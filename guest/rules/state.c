@@ -50,6 +50,11 @@ void state_current(void)
 void state_l2(const void *code)
 {
 	state_current();
+	state_l2_in_current(code);
+}
+
+void state_l2_in_current(const void *code)
+{
 	vmcs_set_host();
 	l2_set_controls(LONG_64, 0);
 	l2_set_registers(LONG_64, read_cr3(), false);

@@ -22,6 +22,7 @@ void state_current(void);
 
 /* The same, and A holds the state of a 64-bit L2 that runs this code in our own address space. */
 void state_l2(const void *code);
+void state_l2_in_current(const void *code); /* whichever VMCS is current */
 
 /* The current-VMCS pointer; all ones where there is none. */
 u64 current_vmcs(void);
