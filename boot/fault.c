@@ -30,7 +30,6 @@ extern u8 stack_boot_guard[], stack_mc_end[], l0_text[], l0_rodata[];
 extern void boot_load_segments(void);
 void fault_handle(struct fault_frame *frame);
 
-static bool *fault_nmi_flag;
 static int *fault_interrupt;
 
 static void print_place(const char *what, u64 address)
@@ -85,7 +84,7 @@ static void print_registers(const struct fault_frame *f)
 void fault_handle(struct fault_frame *f)
 {
 	if (f->vector == VEC_NMI) {
-		*fault_nmi_flag = true;
+		entry_nmi = true;
 		f->rip = entry_nmi_fixup(f->rip);
 		return;
 	}
@@ -113,13 +112,12 @@ static void set_tss_stack(u32 *tss, unsigned ist, const u8 *end)
 	memcpy(&tss[7 + 2 * ist], &address, 8); /* IST1 is at byte 36 */
 }
 
-void fault_init(struct descriptor_tables *t, bool *nmi, int *interrupt)
+void fault_init(struct descriptor_tables *t, int *interrupt)
 {
 	u64 tss = (u64)t->tss, limit = sizeof(t->tss) - 1;
 	struct table_register gdtr = {sizeof(t->gdt) - 1, (u64)t->gdt};
 	struct table_register idtr = {sizeof(t->idt) - 1, (u64)t->idt};
 
-	fault_nmi_flag = nmi;
 	fault_interrupt = interrupt;
 	memset(t, 0, sizeof(*t));
 	t->gdt[1] = 0x00af9b000000fffful;

@@ -18,6 +18,6 @@ struct descriptor_tables {
  * Loads GDT, TSS (with stacks of their own for NMI, #DF and #MC) and IDT. *nmi is set by an NMI. What
  * comes where L0 allows interrupts (cpu_interrupt_window) is stored in *interrupt, and closes the window.
  */
-void fault_init(struct descriptor_tables *tables, bool *nmi, int *interrupt);
+void fault_init(struct descriptor_tables *tables, int *interrupt);
 
 #endif

@@ -22,7 +22,6 @@ static struct machine machine;
 static struct vcpu vcpu;
 static struct descriptor_tables tables;
 static u8 tags[TAGS_MAX] __attribute__((aligned(8)));
-static bool nmi_flag;
 static int interrupt;
 
 void boot_main(u32 magic, u32 information);
@@ -67,12 +66,11 @@ void boot_main(u32 magic, u32 information)
 {
 	struct machine *m = &machine;
 
-	fault_init(&tables, &nmi_flag, &interrupt);
+	fault_init(&tables, &interrupt);
 	read_boot_information(magic, information);
 	log_line("Nestling, a nested hypervisor; %s", boot.loader);
 	acpi_read(&boot);
 	m->boot = &boot;
-	m->nmi_flag = &nmi_flag;
 	m->interrupt = &interrupt;
 	hardware_check(m);
 	memory_init(m);

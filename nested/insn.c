@@ -5,12 +5,12 @@
 
 static struct insn_outcome fault(enum vector vector)
 {
-	return (struct insn_outcome){.kind = INSN_FAULT, .vector = vector};
+	return (struct insn_outcome){.kind = INSN_FAULT, .vector = (u8)vector};
 }
 
 static struct insn_outcome fail(enum vm_instruction_error error)
 {
-	return (struct insn_outcome){.kind = INSN_FAIL, .error = error};
+	return (struct insn_outcome){.kind = INSN_FAIL, .error = (u16)error};
 }
 
 static struct insn_outcome fail_invalid(void)

@@ -19,9 +19,9 @@ enum insn_kind {
 };
 
 struct insn_outcome {
-	enum insn_kind kind;
-	enum vector vector;
-	enum vm_instruction_error error;
+	u8 kind; /* enum insn_kind */
+	u8 vector; /* enum vector */
+	u16 error; /* enum vm_instruction_error */
 };
 
 #define INSN_OK ((struct insn_outcome){.kind = INSN_GO_ON})

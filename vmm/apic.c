@@ -127,6 +127,7 @@ static bool accept_all(struct vcpu *v)
 
 void apic_external_interrupt(struct vcpu *v)
 {
+	v->attend = true;
 	if (!accept_all(v))
 		v->apic.extint_waits = true;
 }
@@ -272,6 +273,7 @@ void apic_write_register(struct vcpu *v, u32 offset, u32 value)
 {
 	struct lapic *l = v->apic.regs;
 
+	v->attend = true;
 	switch (offset) {
 	case LAPIC_TPR:
 		*lapic_register(l, LAPIC_TPR) = value & 0xff;
@@ -329,6 +331,7 @@ u8 apic_tpr(const struct vcpu *v)
 
 void apic_set_tpr(struct vcpu *v, u8 value)
 {
+	v->attend = true;
 	*lapic_register(v->apic.regs, LAPIC_TPR) = value;
 }
 
@@ -447,6 +450,7 @@ void apic_reset(struct vcpu *v)
 {
 	struct apic *a = &v->apic;
 
+	v->attend = true;
 	if (apic_hw_mode(a) != APIC_OFF) {
 		reset_hw(a);
 		accept_all(v);

@@ -11,10 +11,12 @@
 void event_pend(struct vcpu *v, enum event_kind kind)
 {
 	v->events.pending |= BIT(kind);
+	v->attend = true;
 }
 
 void event_put_in_flight(struct vcpu *v, u32 info, u32 error_code, u32 length)
 {
+	v->attend = true;
 	v->events.in_flight = (struct event){info, error_code, length};
 }
 
@@ -109,7 +111,7 @@ void event_deliver_again(struct vcpu *v)
 	u32 info = x->vectoring_info & ~INTR_NMI_UNBLOCKING;
 	if (!(vcpu_read(v, VMCS_GUEST_CR0) & CR0_PE)) /* real-address mode has no error codes (R55) */
 		info &= ~INTR_ERROR_CODE_VALID;
-	event_put_in_flight(v, info, x->vectoring_error_code, vcpu_insn_length(v));
+	event_put_in_flight(v, info, x->vectoring_error_code, (u32)vcpu_insn_length(v));
 	if (is_nmi(&v->events.in_flight))
 		vcpu_write(v, VMCS_GUEST_INTERRUPTIBILITY,
 			   vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKING_NMI);
@@ -297,7 +299,17 @@ static void write_in_flight(struct vcpu *v)
 	vcpu_write(v, VMCS_ENTRY_INSTRUCTION_LENGTH, e->length);
 }
 
-void event_before_entry_slow(struct vcpu *v)
+/* Whether the next exit, or the entry after it, has to do with anything but the guest itself. */
+static bool is_anything_left(const struct vcpu *v)
+{
+	const struct events *e = &v->events;
+	const struct apic *a = &v->apic;
+
+	return e->pending || e->windows || e->in_flight.info || e->forced || a->requests ||
+	       a->threshold || a->extint_waits || a->extint >= 0 || v->step.active || v->step.count;
+}
+
+void event_before_entry(struct vcpu *v)
 {
 	if (!v->step.active) /* the one instruction of a step is no boundary */
 		decide(v);
@@ -305,4 +317,6 @@ void event_before_entry_slow(struct vcpu *v)
 		write_in_flight(v);
 	if (!v->nested.in_l2)
 		apic_update_threshold(v);
+	v->events.was_forced = false;
+	v->attend = is_anything_left(v);
 }

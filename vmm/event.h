@@ -32,19 +32,11 @@ static inline void event_after_exit(struct vcpu *v)
 void event_deliver_again(struct vcpu *v);
 
 /*
- * Last before each entry: decides what becomes of what is pending, exits to L1 or injects, and writes
- * what is in flight to the loaded VMCS. Leaves loaded the VMCS that is to be entered.
+ * Last before an entry, where v->attend says that there is anything to look at: decides what becomes of what is
+ * pending, exits to L1 or injects, and writes what is in flight to the loaded VMCS. Leaves loaded the VMCS that
+ * is to be entered.
  */
-NOINLINE void event_before_entry_slow(struct vcpu *v);
-static inline void event_before_entry(struct vcpu *v)
-{
-	const struct events *e = &v->events;
-	const struct apic *a = &v->apic;
-
-	if (e->pending | e->windows | e->in_flight.info | a->requests | a->threshold | a->extint_waits |
-	    ~(u32)a->extint)
-		event_before_entry_slow(v);
-}
+NOINLINE void event_before_entry(struct vcpu *v);
 
 /* VMLAUNCH or VMRESUME itself failed in hardware: nothing was delivered. */
 void event_entry_failed(struct vcpu *v);

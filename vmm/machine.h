@@ -67,7 +67,6 @@ struct machine {
 	hpa_t msr_bitmap; /* L0's own intercepts */
 	u64 apic_hole; /* l1pa of the xAPIC's page, plus 1; 0: there is none */
 	bool apic_shown; /* that page is mapped, for an L2 that has it as its APIC-access page */
-	bool *nmi_flag;
 	int *interrupt; /* the vector that came in cpu_interrupt_window() */
 };
 

@@ -339,6 +339,7 @@ NOINLINE bool nested_handle_exit(struct vcpu *v)
 {
 	if (v->exit.reason & EXIT_REASON_ENTRY_FAILURE)
 		return entry_refused(v);
+	v->events.entry_pending = false;
 	v->nested.v12->launch = VMCS12_LAUNCHED;
 	if (!owner_is_l1(v->exit.reason))
 		return handle_by_owner(v);

@@ -63,6 +63,7 @@ void step_write(struct vcpu *v, u64 *leaf)
 	s->rip = vcpu_read(v, VMCS_GUEST_RIP);
 	s->delivery = v->exit.vectoring_info & INTR_VALID;
 	s->active = true;
+	v->attend = true;
 	if (s->delivery)
 		stop_after_delivery(v);
 	else

@@ -85,7 +85,7 @@ static struct task current_task(const struct switching *s)
 			   (type >= INTR_SW_INTERRUPT && type <= INTR_SW_EXCEPTION);
 	struct task t = {.eflags = (u32)vcpu_read(v, VMCS_GUEST_RFLAGS)};
 
-	t.eip = (u32)vcpu_read(v, VMCS_GUEST_RIP) + (instruction ? vcpu_insn_length(v) : 0);
+	t.eip = (u32)vcpu_read(v, VMCS_GUEST_RIP) + (instruction ? (u32)vcpu_insn_length(v) : 0);
 	if (!(vcpu_read(v, VMCS_GUEST_CS_AR) & AR_DB) && instruction)
 		t.eip &= 0xffff;
 	if (s->source == TASK_IRET)

@@ -200,6 +200,7 @@ void vcpu_init(struct vcpu *v, struct machine *m)
 	memset(v, 0, sizeof(*v));
 	v->machine = m;
 	v->last_walk.linear = ~0ul;
+	v->attend = true;
 	option_value(m->boot->args, "trace", trace, sizeof(trace));
 	v->events.trace = strcmp(trace, "events") == 0;
 	vmcs_init(&v->vmcs01, "vmcs01", &v->loaded, l0_pa(m, region01), region01, m->hw.revision);
@@ -233,7 +234,7 @@ void vcpu_set_gpr(struct vcpu *v, enum gpr reg, u64 value)
  */
 void vcpu_skip(struct vcpu *v)
 {
-	u64 rip = vcpu_read(v, VMCS_GUEST_RIP) + vcpu_insn_length(v);
+	u64 rip = vcpu_insn_length(v) + vcpu_read(v, VMCS_GUEST_RIP);
 	u64 blocking = vcpu_read(v, VMCS_GUEST_INTERRUPTIBILITY);
 
 	if (rip >> 32 && !(vcpu_read(v, VMCS_GUEST_CS_AR) & AR_L))

@@ -19,13 +19,18 @@
  * vcpu_read_details().
  */
 struct exit_info {
-	u32 reason; /* whole: with bit 31 */
-	bool detailed; /* these are read: */
+	union {
+		u64 fresh; /* the field as it is read: the reason, and nothing else yet */
+		struct {
+			u32 reason; /* whole: with bit 31 */
+			u32 detailed; /* these are read: */
+		};
+	};
 	u64 qualification;
-	u32 insn_length;
+	u64 insn_length;
 	u64 gpa; /* EPT violation or misconfiguration alone */
-	u32 intr_info, intr_error_code;
-	u32 vectoring_info, vectoring_error_code;
+	u32 intr_info, vectoring_info;
+	u32 intr_error_code, vectoring_error_code;
 };
 
 /*
@@ -33,7 +38,8 @@ struct exit_info {
  * so is the translation. vmm/walk.c
  */
 struct last_walk {
-	u64 linear, physical; /* of the page; linear is no page's where there is none */
+	u64 linear; /* of the page; no page's where there is none */
+	const u8 *page; /* in L1's memory */
 	u64 cr0, cr3, cr4, efer;
 	const u64 *entry[5];
 	u64 value[5];
@@ -213,6 +219,11 @@ struct vcpu {
 	u64 gpr[GPR_COUNT]; /* of L1 or L2, whichever runs; RSP's slot is not used */
 	struct machine *machine;
 	struct vmcs *loaded;
+	/*
+	 * Something may be pending, in flight, or waiting for its window, in the APIC or in a step: whoever brings
+	 * that about sets it, and vmm/event.c takes it away. Else an exit has nothing to do but with the guest.
+	 */
+	bool attend;
 	struct vmcs vmcs01;
 	struct exit_info exit;
 	struct apic apic;
@@ -255,26 +266,32 @@ void vcpu_write_host_state(struct vcpu *v);
 /* Runs L1 and its guests for good. vmm/run.c */
 void __attribute__((noreturn)) vcpu_run(struct vcpu *v);
 
-/* Whichever VMCS is loaded. */
-static inline u64 vcpu_read(const struct vcpu *v, enum vmcs_field field)
+/* Whichever VMCS is loaded. What every processor with VMX has is not asked for. */
+static inline __attribute__((always_inline)) u64 vcpu_read(const struct vcpu *v, enum vmcs_field field)
 {
 	u64 value;
+	if (__builtin_constant_p(field) && field_always_exists(field))
+		return hw_vmread_value(field);
 	if (hw_vmread(field, &value) != VMX_SUCCEED)
 		vmcs_refused(v->loaded, field);
 	return value;
 }
 
-static inline void vcpu_write(struct vcpu *v, enum vmcs_field field, u64 value)
+static inline __attribute__((always_inline)) void vcpu_write(struct vcpu *v, enum vmcs_field field,
+							     u64 value)
 {
-	if (hw_vmwrite(field, value) != VMX_SUCCEED)
+	if (__builtin_constant_p(field) && field_always_exists(field))
+		hw_vmwrite_value(field, value);
+	else if (hw_vmwrite(field, value) != VMX_SUCCEED)
 		vmcs_refused(v->loaded, field);
 }
 
 /* Completes v->exit. Requires the VMCS that took the exit loaded. */
 void vcpu_read_details(struct vcpu *v);
-static inline u32 vcpu_insn_length(const struct vcpu *v)
+static inline u64 vcpu_insn_length(const struct vcpu *v)
 {
-	return v->exit.detailed ? v->exit.insn_length : (u32)vcpu_read(v, VMCS_EXIT_INSTRUCTION_LENGTH);
+	return __builtin_expect(v->exit.detailed, false) ? v->exit.insn_length :
+							   vcpu_read(v, VMCS_EXIT_INSTRUCTION_LENGTH);
 }
 /* The instruction that exited has another length than the field says. */
 static inline void vcpu_set_insn_length(struct vcpu *v, u32 length)

@@ -154,8 +154,8 @@ static void remember(struct vcpu *v, const struct walk *w, u64 linear, u64 physi
 	l->cr3 = w->cr3;
 	l->cr4 = w->cr4;
 	l->efer = w->efer;
-	l->physical = physical & PAGE_MASK;
-	l->linear = linear & PAGE_MASK;
+	l->page = l1mem_page(v->machine, (l1pa_t){physical & PAGE_MASK});
+	l->linear = l->page ? linear & PAGE_MASK : NO_PAGE;
 }
 
 /*
@@ -222,18 +222,29 @@ static size_t first_part(u64 linear, size_t size)
 	return size < room ? size : room;
 }
 
-bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
+static NOINLINE bool read_anew(struct vcpu *v, u64 linear, void *to, size_t size)
 {
 	u64 page[2];
 	size_t first = first_part(linear, size);
 
-	if (first == size && is_last_walk(v, linear))
-		page[0] = v->last_walk.physical | (linear & ~PAGE_MASK);
-	else if (!translate_all(v, linear, size, false, page))
+	if (!translate_all(v, linear, size, false, page))
 		return false;
 	l1mem_read(v->machine, (l1pa_t){page[0]}, to, first);
 	if (first < size)
 		l1mem_read(v->machine, (l1pa_t){page[1]}, (u8 *)to + first, size - first);
+	return true;
+}
+
+bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
+{
+	u64 *words = to, offset = linear & ~PAGE_MASK;
+
+	if (offset + size > PAGE_SIZE || (size != 8 && size != 16) || !is_last_walk(v, linear))
+		return read_anew(v, linear, to, size);
+	const u64 *from = (const u64 *)(v->last_walk.page + offset);
+	words[0] = from[0];
+	if (size == 16)
+		words[1] = from[1];
 	return true;
 }
 

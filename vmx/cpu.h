@@ -11,8 +11,9 @@
 #define EXTABLE(fault, resume) \
 	".pushsection .extable, \"a\"\n\t.quad " fault ", " resume "\n\t.popsection\n"
 
+/* Of 32 bits each: CPUID clears the others. */
 struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
+	u64 eax, ebx, ecx, edx;
 };
 struct table_register {
 	u16 limit;

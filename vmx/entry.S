@@ -1,6 +1,5 @@
 /* The way into a guest and back. Contract in vmx/entry.h; slots of gpr[] as in enum gpr. */
 #include "vmx/count.h"
-#include "vmx/entry.h"
 
 	.macro count_one place
 #ifdef NESTLING_COUNTERS
@@ -9,58 +8,59 @@
 	.endm
 
 	.text
-	.globl	entry_loop, entry_vm_exit, entry_nmi_fixup
+	.globl	entry_loop, entry_vm_exit, entry_nmi_fixup, entry_nmi
 	.type	entry_loop, @function
 	.type	entry_vm_exit, @function
 	.type	entry_nmi_fixup, @function
 
 /*
- * Into the guest: rdi gpr, rdx nmi. Up to .Lwindow an NMI may come and set *nmi; from there to the entry its
- * handler sends L0 to .Lnot_done (entry_nmi_fixup).
+ * Into the guest: rax gpr. Up to the window an NMI may come and set entry_nmi; from there to the entry its
+ * handler sends L0 to .Lnmi (entry_nmi_fixup).
  */
 	.macro enter insn, window, window_end
-	mov	8*1(%rdi), %rcx
-	mov	8*3(%rdi), %rbx
-	mov	8*5(%rdi), %rbp
-	mov	8*6(%rdi), %rsi
-	mov	8*8(%rdi), %r8
-	mov	8*9(%rdi), %r9
-	mov	8*10(%rdi), %r10
-	mov	8*11(%rdi), %r11
-	mov	8*12(%rdi), %r12
-	mov	8*13(%rdi), %r13
-	mov	8*14(%rdi), %r14
-	mov	8*15(%rdi), %r15
+	mov	8*1(%rax), %rcx
+	mov	8*2(%rax), %rdx
+	mov	8*3(%rax), %rbx
+	mov	8*5(%rax), %rbp
+	mov	8*6(%rax), %rsi
+	mov	8*7(%rax), %rdi
+	mov	8*8(%rax), %r8
+	mov	8*9(%rax), %r9
+	mov	8*10(%rax), %r10
+	mov	8*11(%rax), %r11
+	mov	8*12(%rax), %r12
+	mov	8*13(%rax), %r13
+	mov	8*14(%rax), %r14
+	mov	8*15(%rax), %r15
 \window:
-	cmpb	$0, (%rdx)
-	jne	.Lnot_done
-	mov	8*0(%rdi), %rax
-	mov	8*2(%rdi), %rdx
-	mov	8*7(%rdi), %rdi
+	cmpb	$0, entry_nmi(%rip)
+	jne	.Lnmi
+	mov	8*0(%rax), %rax
 	\insn
 \window_end:
 	.endm
 
 /*
- * rdi gpr, rsi nmi. The frame that each exit comes back to: (%rsp) gpr, 8(%rsp) nmi. No register is kept for
- * C across an exit, since nobody returns to it.
+ * rdi gpr. The frame that each exit comes back to: (%rsp) gpr. No register is kept for C across an exit, since
+ * nobody returns to it.
  */
 entry_loop:
 	push	%rbp
 	mov	%rsp, %rbp
-	push	%rsi
+	sub	$8, %rsp
 	push	%rdi
-	mov	$ENTRY_NOT_DONE, %esi
-	jmp	.Lnext
-.Lnot_done:
-	mov	$ENTRY_NOT_DONE, %esi
-	jmp	.Lagain
-.Lfailed:
-	mov	$ENTRY_FAILED, %esi
-.Lagain:
+	call	vcpu_next
+	jmp	.Lenter
+.Lnmi:
 	mov	(%rsp), %rdi
 	lea	16(%rsp), %rbp
-	jmp	.Lnext
+	call	vcpu_next
+	jmp	.Lenter
+.Lfailed:
+	mov	(%rsp), %rdi
+	lea	16(%rsp), %rbp
+	call	vcpu_not_entered
+	jmp	.Lenter
 
 entry_vm_exit:
 	count_one COUNT_exit
@@ -82,12 +82,9 @@ entry_vm_exit:
 	mov	%r14, 8*14(%rdi)
 	mov	%r15, 8*15(%rdi)
 	lea	16(%rsp), %rbp			/* of entry_loop: for backtraces */
-	xor	%esi, %esi			/* ENTRY_EXITED */
-.Lnext:
-	call	vcpu_next			/* rdi gpr, esi how the last entry ended: al launched */
-	mov	(%rsp), %rdi
-	mov	8(%rsp), %rdx
-	test	%al, %al
+	call	vcpu_exited
+.Lenter:
+	test	%rax, %rax
 	jz	.Lfirst
 	enter	vmresume, .Lwindow, .Lwindow_end
 	jmp	.Lfailed
@@ -97,6 +94,7 @@ entry_vm_exit:
 	mov	$0x6c14, %ecx			/* HOST_RSP */
 	vmwrite	%rsp, %rcx
 	count_one COUNT_vmwrite
+	mov	(%rsp), %rax
 	enter	vmlaunch, .Lfirst_window, .Lfirst_window_end
 	jmp	.Lfailed
 	.size	entry_loop, . - entry_loop
@@ -114,8 +112,12 @@ entry_nmi_fixup:
 	jb	1f
 	cmp	%rdx, %rdi
 	jae	1f
-	lea	.Lnot_done(%rip), %rax
+	lea	.Lnmi(%rip), %rax
 1:	ret
 	.size	entry_nmi_fixup, . - entry_nmi_fixup
+
+	.bss
+entry_nmi:
+	.skip	1
 
 	.section .note.GNU-stack, "", @progbits

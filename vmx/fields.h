@@ -46,6 +46,19 @@ extern const struct field_info field_info[FI_COUNT];
  */
 int field_find(u64 encoding);
 
+/* On every processor with VMX. For an encoding that is known when compiled. */
+static inline __attribute__((always_inline)) bool field_always_exists(enum vmcs_field field)
+{
+	switch (field) {
+#define F(width, NAME, member, encoding, group, merge, control) \
+	case VMCS_##NAME: \
+		return CI_##control == CI_ALWAYS;
+#include "fields.def"
+#undef F
+	}
+	return false;
+}
+
 /* The value bits that a field of this width holds: a VMWRITE loses what lies above. */
 static inline u64 field_value_mask(enum field_width width)
 {

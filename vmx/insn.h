@@ -90,6 +90,12 @@ static inline u64 hw_vmread_value(u64 encoding)
 	return value;
 }
 
+static inline void hw_vmwrite_value(u64 encoding, u64 value)
+{
+	COUNT_ONE(vmwrite);
+	__asm__ volatile("vmwrite %0, %1" : : "rm"(value), "r"(encoding) : "cc");
+}
+
 static inline void hw_vmwrite_known(u64 encoding, const u64 *from)
 {
 	COUNT_ONE(vmwrite);
