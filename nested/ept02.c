@@ -122,10 +122,10 @@ static void fill_from_page(struct run *run, u64 *table, unsigned first, unsigned
 			table[i] = entry_beside(run, address + i * EPT_SIZE(run->level));
 }
 
-/* Where L2 goes on behind the last run, the next is longer. */
-static unsigned run_length(struct ept02_root *root, u64 page)
+/* Where L2 goes on behind the last run, or leaves out no more than as much again, the next is longer. */
+static unsigned run_length(struct ept02_root *root, u64 page, u64 size)
 {
-	if (page != root->next || root->run == 0)
+	if (root->run == 0 || page - root->next > root->run * size)
 		root->run = RUN_MIN;
 	else if (root->run < RUN_MAX)
 		root->run *= 2;
@@ -136,7 +136,7 @@ static void fill_run(struct ept_tables *tables, struct ept02_root *root, struct 
 		     u64 page)
 {
 	unsigned index = EPT_INDEX(page, run->level), first = index & ~(unsigned)(EPT_LINE - 1);
-	unsigned end = first + run_length(root, page);
+	unsigned end = first + run_length(root, page, EPT_SIZE(run->level));
 
 	end = end < EPT_ENTRIES ? end : EPT_ENTRIES;
 	root->next = page + (end - index) * EPT_SIZE(run->level);

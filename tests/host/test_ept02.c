@@ -422,6 +422,19 @@ TEST(ept02_runs_grow)
 	EXPECT_EQ(w.root.next, SIZE_2M); /* a run ends with its table */
 }
 
+TEST(ept02_runs_grow_over_what_is_left_out)
+{
+	start(0, TABLES);
+	map_4k();
+	fill(0, EPT_W);
+	fill(16 * PAGE_SIZE, EPT_W); /* 8 pages are left out, as many as the run had */
+	EXPECT_EQ(mapped(0, SIZE_2M), 8 + 16);
+	fill(49 * PAGE_SIZE, EPT_W); /* 17, of 16 */
+	EXPECT_EQ(mapped(0, SIZE_2M), 8 + 16 + 8);
+	fill(40 * PAGE_SIZE, EPT_W); /* back */
+	EXPECT_EQ(mapped(0, SIZE_2M), 8 + 16 + 8 + 8);
+}
+
 /* --- tables --- */
 
 TEST(ept02_clear_forgets_everything)
