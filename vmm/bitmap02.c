@@ -15,7 +15,7 @@ void bitmap02_init(struct vcpu *v)
 
 void bitmap02_start(struct vcpu *v)
 {
-	v->vmcs12.bitmap02_now = &v->bitmap02[0];
+	v->vmcs12->bitmap02_now = &v->bitmap02[0];
 	vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(v->machine, v->bitmap02[0].merged).v);
 }
 
@@ -76,7 +76,7 @@ void bitmap02_update(struct vcpu *v)
 	}
 	if (!same)
 		merge(v->machine, b, page);
-	if (b != v->vmcs12.bitmap02_now)
+	if (b != v->vmcs12->bitmap02_now)
 		vcpu_write(v, VMCS_MSR_BITMAP, l0_pa(v->machine, b->merged).v);
-	v->vmcs12.bitmap02_now = b;
+	v->vmcs12->bitmap02_now = b;
 }

@@ -38,7 +38,6 @@ void nested_init(struct vcpu *v)
 	v->nested.vmxon_pointer = NO_VMCS;
 	vmcs02_init(v);
 	vmcs12_init(v);
-	vmcs12_cache_init(v);
 	gather_always(v);
 	for (unsigned i = 0; i < FI_COUNT; i++)
 		if (field_info[i].group == RO && i != FI_VM_INSTRUCTION_ERROR &&
@@ -81,7 +80,7 @@ static inline void write_l1_state(struct vcpu *v, const struct vmcs_image *l1)
 	hw_vmwrite_known(VMCS_CR0_READ_SHADOW, &l1->f[FI_CR0_READ_SHADOW]);
 	hw_vmwrite_known(VMCS_CR4_READ_SHADOW, &l1->f[FI_CR4_READ_SHADOW]);
 	hw_vmwrite_known(VMCS_ENTRY_CONTROLS, &l1->f[FI_ENTRY_CONTROLS]);
-	for (unsigned i = 0; v->vmcs12.host_pae && i < 4; i++)
+	for (unsigned i = 0; v->vmcs12->host_pae && i < 4; i++)
 		vcpu_write(v, VMCS_GUEST_PDPTE0 + 2 * i, l1->f[FI_GUEST_PDPTE0 + i]);
 }
 
@@ -112,13 +111,13 @@ static NOINLINE void load_host_pdptes(struct vcpu *v, u64 pdpte[4])
 static NOINLINE void make_host_image(struct vcpu *v)
 {
 	const struct machine *m = v->machine;
-	struct vmcs_image *l1 = &v->vmcs12.host_image;
+	struct vmcs_image *l1 = &v->vmcs12->host_image;
 
 	l1->f[FI_ENTRY_CONTROLS] = vcpu_read(v, VMCS_ENTRY_CONTROLS);
 	exit_load_host(l1, v->nested.v12);
 	l1->f[FI_GUEST_CR4] |= m->hw.cr4_fixed0;
-	v->vmcs12.host_pae = exit_host_uses_pae(v->nested.v12);
-	v->vmcs12.host_is_made = true;
+	v->vmcs12->host_pae = exit_host_uses_pae(v->nested.v12);
+	v->vmcs12->host_is_made = true;
 }
 
 /*
@@ -134,15 +133,15 @@ static inline __attribute__((always_inline)) void enter_l1(struct vcpu *v, struc
 	v->nested.in_l2 = false;
 	if (v->machine->apic_shown)
 		apic_show_page(v, false);
-	if (!v->vmcs12.host_is_made)
+	if (!v->vmcs12->host_is_made)
 		make_host_image(v);
-	if (v->vmcs12.host_pae) {
+	if (v->vmcs12->host_pae) {
 		load_host_pdptes(v, pdpte);
 		in->pdpte = pdpte;
 	}
-	exit_load_kept(&v->vmcs12.host_image, in);
-	v->vmcs12.host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
-	write_l1_state(v, &v->vmcs12.host_image);
+	exit_load_kept(&v->vmcs12->host_image, in);
+	v->vmcs12->host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;
+	write_l1_state(v, &v->vmcs12->host_image);
 	if (v12->exit_msr_load_count)
 		load_host_msrs(v);
 }
@@ -223,7 +222,7 @@ static NOINLINE void fail_entry(struct vcpu *v, u32 reason, u64 qualification)
 
 	if (v->nested.in_l2)
 		event_leave_l2(v);
-	v->vmcs12.in_vmcs02 = false;
+	v->vmcs12->in_vmcs02 = false;
 	exit_record(v->nested.v12, &r);
 	vmcs12_changed(v, FI_EXIT_REASON);
 	vmcs12_changed(v, FI_EXIT_QUALIFICATION);
@@ -452,7 +451,7 @@ static bool add_what_is_outside(struct vcpu *v, struct check_work *work)
  */
 static NOINLINE bool plan_entry(struct vcpu *v, bool pdptes)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	struct entry_plan *p = &s->entry_plan;
 	const struct check_index *index = &v->machine->check_index;
 	bool same_mode = v->check_in.l1_ia32e == s->l1_ia32e, fits = true;
@@ -473,7 +472,7 @@ static NOINLINE bool plan_entry(struct vcpu *v, bool pdptes)
 	p->dirty = s->dirty;
 	p->host = field_set_meets(&s->dirty, &v->host_fields);
 	p->looked_at = work.fields;
-	if (v->vmcs12.efer_merged)
+	if (v->vmcs12->efer_merged)
 		field_set_add_all(&p->looked_at, &v->efer_fields);
 	p->pdptes = pdptes;
 	p->valid = fits && same_mode;
@@ -483,7 +482,7 @@ static NOINLINE bool plan_entry(struct vcpu *v, bool pdptes)
 /* vmcs02 can be made by writing what has changed, and .entry_plan is the way. */
 static bool entry_is_planned(struct vcpu *v)
 {
-	const struct vmcs12_state *s = &v->vmcs12;
+	const struct vmcs12_state *s = v->vmcs12;
 	const struct entry_plan *p = &s->entry_plan;
 
 	if (!vmcs02_is_close(v))
@@ -497,7 +496,7 @@ static bool entry_is_planned(struct vcpu *v)
 
 static enum check_id check_planned(struct vcpu *v)
 {
-	const struct entry_plan *p = &v->vmcs12.entry_plan;
+	const struct entry_plan *p = &v->vmcs12->entry_plan;
 
 	vmcs12_pull(v, &p->looked_at);
 	if (p->outside || p->pdptes)
@@ -539,11 +538,11 @@ struct insn_outcome nested_enter(struct vcpu *v)
 	v->check_in.l1_ia32e = v->l1_efer & EFER_LMA;
 	bool planned = entry_is_planned(v);
 	enum check_id id = planned ? check_planned(v) : check_all(v);
-	if (!planned || v->vmcs12.entry_plan.host)
-		v->vmcs12.host_is_made = false;
+	if (!planned || v->vmcs12->entry_plan.host)
+		v->vmcs12->host_is_made = false;
 	if (id != CHECK_PASSED)
 		return refuse_entry(v, &v->check_in, id);
-	v->vmcs12.l1_ia32e = v->check_in.l1_ia32e;
+	v->vmcs12->l1_ia32e = v->check_in.l1_ia32e;
 	if (planned)
 		vmcs02_update(v, v->check_in.pdpte);
 	else
@@ -562,7 +561,7 @@ void nested_entry_refused(struct vcpu *v)
 	log_line("L2 entry refused by hardware: %s", vm_instruction_error_name(error));
 	event_entry_failed(v);
 	event_leave_l2(v);
-	v->vmcs12.in_vmcs02 = false;
+	v->vmcs12->in_vmcs02 = false;
 	vmcs_load(&v->vmcs01);
 	v->nested.in_l2 = false;
 	apic_show_page(v, false);

@@ -205,7 +205,7 @@ struct bitmap02 {
 struct vmcs12_slot {
 	u64 pointer; /* l1pa, or NO_VMCS: free */
 	struct vmcs12_slot *next; /* in its bucket, or free too */
-	struct vmcs12_state state; /* stale for the current one */
+	struct vmcs12_state state;
 };
 struct vmcs12_cache {
 	struct vmcs12_slot *slot[CACHE_SLOTS], *bucket[CACHE_BUCKETS];
@@ -231,7 +231,7 @@ struct vcpu {
 	struct step step;
 	struct last_walk last_walk;
 	struct nested nested;
-	struct vmcs12_state vmcs12; /* the current one */
+	struct vmcs12_state *vmcs12; /* the current one; the last one, where none is */
 	struct learnt learnt;
 	struct vmcs12_cache cache;
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */

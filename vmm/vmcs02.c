@@ -43,8 +43,8 @@ void vmcs02_new(struct vcpu *v)
 	struct machine *m = v->machine;
 	void *region = page_alloc_must(m);
 
-	vmcs_init(&v->vmcs12.vmcs02, "vmcs02", &v->loaded, l0_pa(m, region), region, m->hw.revision);
-	vmcs_switch(&v->vmcs12.vmcs02);
+	vmcs_init(&v->vmcs12->vmcs02, "vmcs02", &v->loaded, l0_pa(m, region), region, m->hw.revision);
+	vmcs_switch(&v->vmcs12->vmcs02);
 	vcpu_write_host_state(v);
 	FIELD_SET_EACH (i, &v->image_fields)
 		vcpu_write(v, field_info[i].encoding, 0);
@@ -139,7 +139,7 @@ static inline void switch_over(struct vcpu *v)
 		event_put_in_flight(v, (u32)v12->entry_interruption_info,
 				    (u32)v12->entry_exception_error_code,
 				    (u32)v12->entry_instruction_length);
-	vmcs_switch(&v->vmcs12.vmcs02);
+	vmcs_switch(&v->vmcs12->vmcs02);
 	v->nested.in_l2 = true;
 }
 
@@ -161,14 +161,14 @@ static void sort_reloaded(struct vcpu *v)
 	struct field_set inherited;
 
 	merge_inherited_fields(&inherited, v->nested.v12);
-	field_list_clear(&v->vmcs12.restored);
-	field_list_clear(&v->vmcs12.inherited);
-	v->vmcs12.efer_merged = field_set_has(&v->vmcs12.reloaded, FI_GUEST_IA32_EFER);
-	FIELD_SET_EACH (i, &v->vmcs12.reloaded) {
+	field_list_clear(&v->vmcs12->restored);
+	field_list_clear(&v->vmcs12->inherited);
+	v->vmcs12->efer_merged = field_set_has(&v->vmcs12->reloaded, FI_GUEST_IA32_EFER);
+	FIELD_SET_EACH (i, &v->vmcs12->reloaded) {
 		if (i == FI_GUEST_IA32_EFER || (i >= FI_GUEST_PDPTE0 && i <= FI_GUEST_PDPTE3))
 			continue;
-		field_list_add(field_set_has(&inherited, i) ? &v->vmcs12.inherited : &v->vmcs12.restored,
-			       i);
+		field_list_add(
+			field_set_has(&inherited, i) ? &v->vmcs12->inherited : &v->vmcs12->restored, i);
 	}
 }
 
@@ -176,18 +176,18 @@ static void sort_reloaded(struct vcpu *v)
 static void sort_fields(struct vcpu *v)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	struct field_set *near = &v->vmcs12.near;
+	struct field_set *near = &v->vmcs12->near;
 
-	exit_saved_fields(&v->vmcs12.saved, v12);
+	exit_saved_fields(&v->vmcs12->saved, v12);
 	EACH_WORD (w)
-		v->vmcs12.saved.w[w] &= v->existing.w[w];
-	field_set_remove(&v->vmcs12.saved, FI_ENTRY_CONTROLS); /* read at each exit: vmm/vmcs12.c */
-	merge_reloaded_fields(&v->vmcs12.reloaded, &v->vmcs12.saved, v12);
+		v->vmcs12->saved.w[w] &= v->existing.w[w];
+	field_set_remove(&v->vmcs12->saved, FI_ENTRY_CONTROLS); /* read at each exit: vmm/vmcs12.c */
+	merge_reloaded_fields(&v->vmcs12->reloaded, &v->vmcs12->saved, v12);
 	sort_reloaded(v);
 	vmcs12_saved_is_new(v);
 	*near = v->copied_fields;
 	field_set_add_all(near, &v->host_fields);
-	field_set_add_all(near, &v->vmcs12.reloaded);
+	field_set_add_all(near, &v->vmcs12->reloaded);
 	for (unsigned i = 0; i < ARRAY_LEN(without_vmcs02); i++)
 		field_set_add(near, without_vmcs02[i]);
 }
@@ -207,10 +207,10 @@ NOINLINE void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	write_fields(v, v->image_fields, v->vmcs02_image.f);
 	set_ept_pointer(v);
 	flush(v);
-	v->vmcs12.in_vmcs02 = true;
-	v->vmcs12.resumed = false;
-	v->vmcs12.far = false;
-	v->vmcs12.dirty = (struct field_set){{0}};
+	v->vmcs12->in_vmcs02 = true;
+	v->vmcs12->resumed = false;
+	v->vmcs12->far = false;
+	v->vmcs12->dirty = (struct field_set){{0}};
 }
 
 static bool injects_nmi(const struct vmcs12 *v12)
@@ -221,7 +221,7 @@ static bool injects_nmi(const struct vmcs12 *v12)
 
 bool vmcs02_is_close(const struct vcpu *v)
 {
-	return v->vmcs12.in_vmcs02 && !v->vmcs12.far && !injects_nmi(v->nested.v12);
+	return v->vmcs12->in_vmcs02 && !v->vmcs12->far && !injects_nmi(v->nested.v12);
 }
 
 /* The PDPTEs of a guest that uses PAE paging without EPT12 are read from memory at each entry. */
@@ -245,23 +245,23 @@ static void read_list(const struct field_list *list, u64 *value)
 
 void vmcs02_update(struct vcpu *v, const u64 pdpte[4])
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	const struct vmcs12 *v12 = v->nested.v12;
 
 	u64 efer = 0;
 
-	if (v->vmcs12.efer_merged)
+	if (v->vmcs12->efer_merged)
 		efer = merge_efer(v12, v->l1_efer);
-	read_list(&v->vmcs12.inherited, v->vmcs02_image.f);
+	read_list(&v->vmcs12->inherited, v->vmcs02_image.f);
 	if (v12->proc_controls & PROC_USE_TPR_SHADOW)
 		clear_sink(v);
 	switch_over(v);
 	if (v12->proc_controls & PROC_USE_MSR_BITMAPS)
 		bitmap02_update(v);
 	write_list(&s->entry_plan.copied, v12->f);
-	write_list(&v->vmcs12.restored, v12->f);
-	write_list(&v->vmcs12.inherited, v->vmcs02_image.f);
-	if (v->vmcs12.efer_merged)
+	write_list(&v->vmcs12->restored, v12->f);
+	write_list(&v->vmcs12->inherited, v->vmcs02_image.f);
+	if (v->vmcs12->efer_merged)
 		vcpu_write(v, VMCS_GUEST_IA32_EFER, efer);
 	if (s->entry_plan.pdptes)
 		write_pdptes(v, pdpte);

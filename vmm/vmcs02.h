@@ -11,7 +11,7 @@
 /* Which fields it has. */
 void vmcs02_init(struct vcpu *v);
 
-/* Makes v->vmcs12.vmcs02, with a region of its own and L0's host state. Requires vmcs01 loaded and leaves it so. */
+/* Makes v->vmcs12->vmcs02, with a region of its own and L0's host state. Requires vmcs01 loaded and leaves it so. */
 void vmcs02_new(struct vcpu *v);
 
 /*

@@ -56,10 +56,10 @@ static void becomes_unseen(struct vmcs12_state *s, enum field_index i)
 /* Of the fields that hardware's exit to L1 changes, which are read at once. The places in .changed are others then. */
 static void plan_exits(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	const struct learnt *l = &v->learnt;
 	struct exit_plan *p = &s->exit_plan;
-	struct field_set live = v->vmcs12.saved;
+	struct field_set live = v->vmcs12->saved;
 
 	for (; s->changed; s->changed &= s->changed - 1)
 		becomes_unseen(s, (enum field_index)p->shown.row[__builtin_ctzl(s->changed)].field);
@@ -113,13 +113,14 @@ void vmcs12_init(struct vcpu *v)
 		l->vmread_bitmap = page_alloc_must(m);
 		l->vmwrite_bitmap = page_alloc_must(m);
 	}
+	vmcs12_cache_init(v);
 	begin_lists(v);
 }
 
 void vmcs12_new(struct vcpu *v)
 {
 	struct machine *m = v->machine;
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 
 	*s = (struct vmcs12_state){.v12 = page_alloc_must(m)};
 	if (v->learnt.shadowing) {
@@ -139,12 +140,12 @@ static void use_shadow(struct vcpu *v, bool on)
 	proc2 = vcpu_read(v, VMCS_PROC2_CONTROLS);
 	vcpu_write(v, VMCS_PROC2_CONTROLS,
 		   on ? proc2 | PROC2_VMCS_SHADOWING : proc2 & ~(u64)PROC2_VMCS_SHADOWING);
-	vcpu_write(v, VMCS_VMCS_LINK_POINTER, on ? v->vmcs12.shadow.region.v : NO_VMCS);
+	vcpu_write(v, VMCS_VMCS_LINK_POINTER, on ? v->vmcs12->shadow.region.v : NO_VMCS);
 }
 
 static void write_shadow(struct vcpu *v, enum field_index i)
 {
-	vmcs_write(&v->vmcs12.shadow, field_info[i].encoding, v->nested.v12->f[i]);
+	vmcs_write(&v->vmcs12->shadow, field_info[i].encoding, v->nested.v12->f[i]);
 }
 
 /* Fields wider than their width can only come from a region that L1 wrote itself. */
@@ -160,14 +161,14 @@ static void read_region(struct vcpu *v, u64 pointer)
 static void set_current(struct vcpu *v, u64 pointer)
 {
 	v->nested.current = pointer;
-	v->nested.v12 = v->vmcs12.v12;
-	v->check_in.v = v->vmcs12.v12;
+	v->nested.v12 = v->vmcs12->v12;
+	v->check_in.v = v->vmcs12->v12;
 }
 
 /* From L1's memory: nothing of it is in vmcs02 or in the shadow VMCS. */
 static void begin(struct vcpu *v, u64 pointer)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 
 	set_current(v, pointer);
 	read_region(v, pointer);
@@ -186,7 +187,7 @@ static void begin(struct vcpu *v, u64 pointer)
 /* The lists are others than when it was parked: what L1 reads without an exit now must be there. */
 static void catch_up(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 
 	plan_exits(v);
 	vmcs12_pull(v, &v->learnt.shown);
@@ -201,11 +202,11 @@ void vmcs12_load(struct vcpu *v, u64 pointer)
 
 	if (parked) {
 		set_current(v, pointer);
-		v->vmcs12.resumed = true;
+		v->vmcs12->resumed = true;
 	} else {
 		begin(v, pointer);
 	}
-	if (v->vmcs12.version != v->learnt.version)
+	if (v->vmcs12->version != v->learnt.version)
 		catch_up(v);
 	use_shadow(v, true);
 }
@@ -215,7 +216,6 @@ void vmcs12_park(struct vcpu *v)
 	if (v->nested.current == NO_VMCS)
 		return;
 	vmcs12_take(v);
-	vmcs12_cache_park(v);
 	v->nested.current = NO_VMCS;
 	use_shadow(v, false);
 }
@@ -261,7 +261,7 @@ void vmcs12_clear(struct vcpu *v, u64 pointer)
 static void pull_field(struct vcpu *v, enum field_index i)
 {
 	u64 *f = &v->nested.v12->f[i];
-	*f = exit_saved_value(i, *f, vmcs_read(&v->vmcs12.vmcs02, field_info[i].encoding));
+	*f = exit_saved_value(i, *f, vmcs_read(&v->vmcs12->vmcs02, field_info[i].encoding));
 }
 
 /* Each exit keeps the field current from now on. */
@@ -278,14 +278,14 @@ void vmcs12_saved_is_new(struct vcpu *v)
 
 static void pull(struct vcpu *v, const struct field_set *fields, bool keep)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	struct vmcs *loaded = v->loaded;
 	struct field_set now;
 
 	EACH_WORD (w)
 		now.w[w] = s->stale.w[w] & fields->w[w];
 	field_set_remove_all(&s->stale, &now);
-	vmcs_load(&v->vmcs12.vmcs02);
+	vmcs_load(&v->vmcs12->vmcs02);
 	FIELD_SET_EACH (i, &now) {
 		pull_field(v, i);
 		if (keep)
@@ -301,7 +301,7 @@ void vmcs12_pull_stale(struct vcpu *v, const struct field_set *fields)
 
 void vmcs12_pull_all(struct vcpu *v)
 {
-	struct field_set all = v->vmcs12.stale;
+	struct field_set all = v->vmcs12->stale;
 
 	if (field_set_meets(&all, &all))
 		pull(v, &all, false);
@@ -313,7 +313,7 @@ static void pull_one(struct vcpu *v, enum field_index i)
 {
 	struct field_set one = {{0}};
 
-	if (!field_set_has(&v->vmcs12.stale, i))
+	if (!field_set_has(&v->vmcs12->stale, i))
 		return;
 	field_set_add(&one, i);
 	pull(v, &one, false);
@@ -322,7 +322,7 @@ static void pull_one(struct vcpu *v, enum field_index i)
 /* And hardware gives it to L1. */
 static void begin_to_read(struct vcpu *v, enum field_index i)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	struct learnt *l = &v->learnt;
 
 	begin_to_keep(v, i);
@@ -382,9 +382,9 @@ static void begin_to_write(struct vcpu *v, enum field_index i)
 static inline void set_field(struct vcpu *v, enum field_index i, u64 value)
 {
 	v->nested.v12->f[i] = value;
-	field_set_remove(&v->vmcs12.stale, i);
-	field_set_add(&v->vmcs12.dirty, i);
-	v->vmcs12.far |= !field_set_has(&v->vmcs12.near, i);
+	field_set_remove(&v->vmcs12->stale, i);
+	field_set_add(&v->vmcs12->dirty, i);
+	v->vmcs12->far |= !field_set_has(&v->vmcs12->near, i);
 }
 
 void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
@@ -399,7 +399,7 @@ void vmcs12_write(struct vcpu *v, enum field_index i, u64 value)
 void vmcs12_changed(struct vcpu *v, enum field_index i)
 {
 	if (v->learnt.shadowing)
-		becomes_unseen(&v->vmcs12, i);
+		becomes_unseen(v->vmcs12, i);
 }
 
 /* --- L1 enters, L2 exits --- */
@@ -411,7 +411,7 @@ void vmcs12_take(struct vcpu *v)
 	const u64 *f = v->nested.v12->f;
 
 	if (list->count > 0) {
-		vmcs_switch(&v->vmcs12.shadow);
+		vmcs_switch(&v->vmcs12->shadow);
 		for (unsigned n = 0; n < list->count; n++) {
 			u64 value = vcpu_read(v, (enum vmcs_field)list->row[n].encoding);
 			if (value != f[list->row[n].field])
@@ -436,7 +436,7 @@ static inline void read_entry_controls(struct vcpu *v)
 
 void vmcs12_exited(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	const struct field_list *kept = &s->exit_plan.kept, *shown = &s->exit_plan.shown;
 	u64 *f = v->nested.v12->f, changed = 0;
 
@@ -456,14 +456,14 @@ void vmcs12_exited(struct vcpu *v)
 
 void vmcs12_exited_by_l0(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	struct learnt *l = &v->learnt;
 
 	read_entry_controls(v);
-	s->stale = v->vmcs12.saved;
+	s->stale = v->vmcs12->saved;
 	field_set_remove_all(&s->stale, &l->read.set);
 	for (unsigned n = 0; n < l->read.count; n++)
-		if (field_set_has(&v->vmcs12.saved, (enum field_index)l->read.row[n].field))
+		if (field_set_has(&v->vmcs12->saved, (enum field_index)l->read.row[n].field))
 			hw_vmread_known(l->read.row[n].encoding, &v->nested.v12->f[l->read.row[n].field]);
 	field_set_add_all(&s->unseen, &l->shown);
 	s->any_unseen = l->shadowing;
@@ -471,18 +471,18 @@ void vmcs12_exited_by_l0(struct vcpu *v)
 
 static void give_unseen(struct vcpu *v)
 {
-	v->vmcs12.any_unseen = false;
-	for (int i; (i = field_set_take(&v->vmcs12.unseen)) != FIELD_NONE;)
+	v->vmcs12->any_unseen = false;
+	for (int i; (i = field_set_take(&v->vmcs12->unseen)) != FIELD_NONE;)
 		write_shadow(v, i);
 }
 
 void vmcs12_give_changed(struct vcpu *v)
 {
-	struct vmcs12_state *s = &v->vmcs12;
+	struct vmcs12_state *s = v->vmcs12;
 	const u64 *f = v->nested.v12->f;
 	u64 changed = s->changed;
 
-	vmcs_switch(&v->vmcs12.shadow);
+	vmcs_switch(&v->vmcs12->shadow);
 	for (; changed; changed &= changed - 1) {
 		const struct field_row *r = &s->exit_plan.shown.row[__builtin_ctzl(changed)];
 		hw_vmwrite_known(r->encoding, &f[r->field]);

@@ -36,14 +36,13 @@ void vmcs12_new(struct vcpu *v);
 void vmcs12_write_back(struct vcpu *v);
 
 /*
- * The VMCSs that L0 keeps. Takes the one at `pointer` to v->vmcs12, and says whether it was parked: else it is a
- * new one, of which nothing is known yet. Parks the current one, or frees its place. Forgets all, with their
- * data. vmm/vmcs12_cache.c
+ * The VMCSs that L0 keeps. Takes the one at `pointer` for v->vmcs12, and says whether it was parked: else it is a
+ * new one, of which nothing is known yet. Frees the place of the current one. Forgets all, with their data.
+ * vmm/vmcs12_cache.c
  */
 void vmcs12_cache_init(struct vcpu *v);
 bool vmcs12_cache_has(struct vcpu *v, u64 pointer);
 bool vmcs12_cache_take(struct vcpu *v, u64 pointer);
-void vmcs12_cache_park(struct vcpu *v);
 void vmcs12_cache_free(struct vcpu *v);
 void vmcs12_cache_forget(struct vcpu *v);
 
@@ -62,7 +61,7 @@ void vmcs12_changed(struct vcpu *v, enum field_index i);
 void vmcs12_pull_stale(struct vcpu *v, const struct field_set *fields);
 static inline void vmcs12_pull(struct vcpu *v, const struct field_set *fields)
 {
-	if (field_set_meets(&v->vmcs12.stale, fields))
+	if (field_set_meets(&v->vmcs12->stale, fields))
 		vmcs12_pull_stale(v, fields);
 }
 void vmcs12_pull_all(struct vcpu *v);
@@ -71,19 +70,19 @@ void vmcs12_pull_all(struct vcpu *v);
 void vmcs12_take(struct vcpu *v);
 
 /*
- * L2 has exited to L1: the fields of v->vmcs12.saved and those of the exit information (v->information) have their
- * value in vmcs02 now. Where L0 makes the exit up, those of v->vmcs12.saved alone: the others are the caller's, who
+ * L2 has exited to L1: the fields of v->vmcs12->saved and those of the exit information (v->information) have their
+ * value in vmcs02 now. Where L0 makes the exit up, those of v->vmcs12->saved alone: the others are the caller's, who
  * writes them to v12 afterwards. Both require vmcs02 loaded. vmcs12_give() then makes L1 see all that has
  * changed; leaves vmcs01 loaded.
  */
 void vmcs12_exited(struct vcpu *v);
 void vmcs12_exited_by_l0(struct vcpu *v);
-/* v->vmcs12.saved is another. */
+/* v->vmcs12->saved is another. */
 void vmcs12_saved_is_new(struct vcpu *v);
 void vmcs12_give_changed(struct vcpu *v);
 static inline void vmcs12_give(struct vcpu *v)
 {
-	if (v->vmcs12.changed || v->vmcs12.any_unseen)
+	if (v->vmcs12->changed || v->vmcs12->any_unseen)
 		vmcs12_give_changed(v);
 	else
 		vmcs_load(&v->vmcs01);

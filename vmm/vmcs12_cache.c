@@ -21,10 +21,10 @@ static bool make_slot(struct vcpu *v)
 	if (c->count == c->limit || page_available(v->machine) < SLOT_PAGES)
 		return false;
 	struct vmcs12_slot *slot = page_alloc_must(v->machine);
+	v->vmcs12 = &slot->state;
 	vmcs12_new(v);
 	vmcs02_new(v);
 	slot->pointer = NO_VMCS;
-	slot->state = v->vmcs12;
 	slot->next = c->unused;
 	c->unused = c->slot[c->count++] = slot;
 	return true;
@@ -82,12 +82,11 @@ static void leave_bucket(struct vcpu *v, struct vmcs12_slot *slot)
 /* Its data goes to L1's memory. None is current. */
 static void evict(struct vcpu *v, struct vmcs12_slot *slot)
 {
-	v->vmcs12 = slot->state;
+	v->vmcs12 = &slot->state;
 	v->nested.v12 = slot->state.v12;
 	v->nested.current = slot->pointer;
 	vmcs12_write_back(v);
 	v->nested.current = NO_VMCS;
-	slot->state = v->vmcs12;
 	leave_bucket(v, slot);
 }
 
@@ -113,20 +112,13 @@ bool vmcs12_cache_take(struct vcpu *v, u64 pointer)
 		slot = unused_slot(v);
 		enter_bucket(v, slot, pointer);
 	}
-	v->vmcs12 = slot->state;
+	v->vmcs12 = &slot->state;
 	v->cache.now = slot;
 	return parked;
 }
 
-void vmcs12_cache_park(struct vcpu *v)
-{
-	v->cache.now->state = v->vmcs12;
-	v->cache.now = 0;
-}
-
 void vmcs12_cache_free(struct vcpu *v)
 {
-	v->cache.now->state = v->vmcs12;
 	leave_bucket(v, v->cache.now);
 	v->cache.now = 0;
 }
