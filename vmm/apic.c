@@ -26,10 +26,11 @@ static void set_owed(struct apic *a, u8 vector, bool on)
 }
 
 /* IRR changes here, and nowhere else. */
-static void request(struct apic *a, u8 vector, bool level)
+static void request(struct vcpu *v, u8 vector, bool level)
 {
-	lapic_accept(a->regs, vector, level);
-	a->requests = true;
+	lapic_accept(v->apic.regs, vector, level);
+	v->apic.requests = true;
+	v->attend = true;
 }
 
 static void acknowledge(struct apic *a, u8 vector)
@@ -71,7 +72,7 @@ static void accept(struct vcpu *v, u8 vector)
 	struct apic *a = &v->apic;
 	bool level = apic_hw_has(a, LAPIC_TMR, vector);
 
-	request(a, vector, level);
+	request(v, vector, level);
 	if (level)
 		set_owed(a, vector, true);
 	else
@@ -226,7 +227,7 @@ static void interrupt_self(struct vcpu *v, u8 vector)
 	if (vector < 16)
 		apic_hw_self_ipi(a, vector);
 	else if (apic_hw_read(a, LAPIC_SVR) & LAPIC_SVR_ENABLE)
-		request(a, vector, false);
+		request(v, vector, false);
 }
 
 /* Other processors are not L1's: what it sends there goes nowhere. */
@@ -273,7 +274,6 @@ void apic_write_register(struct vcpu *v, u32 offset, u32 value)
 {
 	struct lapic *l = v->apic.regs;
 
-	v->attend = true;
 	switch (offset) {
 	case LAPIC_TPR:
 		*lapic_register(l, LAPIC_TPR) = value & 0xff;
@@ -331,7 +331,6 @@ u8 apic_tpr(const struct vcpu *v)
 
 void apic_set_tpr(struct vcpu *v, u8 value)
 {
-	v->attend = true;
 	*lapic_register(v->apic.regs, LAPIC_TPR) = value;
 }
 
@@ -450,7 +449,6 @@ void apic_reset(struct vcpu *v)
 {
 	struct apic *a = &v->apic;
 
-	v->attend = true;
 	if (apic_hw_mode(a) != APIC_OFF) {
 		reset_hw(a);
 		accept_all(v);

@@ -209,6 +209,7 @@ NOINLINE void vmcs02_make(struct vcpu *v, const u64 pdpte[4])
 	flush(v);
 	v->vmcs12->in_vmcs02 = true;
 	v->vmcs12->resumed = false;
+	v->vmcs12->entry_plan.valid = false; /* the controls may be others */
 	v->vmcs12->far = false;
 	v->vmcs12->dirty = (struct field_set){{0}};
 }

@@ -240,6 +240,49 @@ static void r17_both(void)
 		   seven ? VALID(7) : VALID(8), text);
 }
 
+/* ---- what was right at one entry is looked at again at the next, where it is not in the VMCS too */
+
+/* One entry of a loop in which L1 writes nothing but RIP. */
+static void round_runs(const char *what)
+{
+	vmcs_set(VMCS_GUEST_RIP, (u64)l2_vmcall);
+	launch_runs("R16", what, true);
+}
+
+static void round_fails(const char *what)
+{
+	vmcs_set(VMCS_GUEST_RIP, (u64)l2_vmcall);
+	check_insn("R16", what, VALID(7), vmresume());
+}
+
+/* SDM: "VM-Execution Control Fields", of the checks: TPR threshold and VTPR. */
+static void r16_vtpr(void)
+{
+	u8 *page = page_alloc();
+	u64 proc;
+
+	if (!(rdmsr(MSR_IA32_VMX_PROCBASED_CTLS) >> 32 & PROC_USE_TPR_SHADOW))
+		return;
+	state_l2(l2_vmcall);
+	launch_runs("R16", "VMLAUNCH (0: it ran)", false);
+	for (unsigned i = 0; i < 4; i++)
+		round_runs("VMRESUME (0: it ran)");
+	proc = vmcs_get(VMCS_PROC_CONTROLS);
+	page[0x80] = 0x20;
+	VMCS_SET({VMCS_PROC_CONTROLS, proc | PROC_USE_TPR_SHADOW}, {VMCS_VIRTUAL_APIC_ADDRESS, (u64)page},
+		 {VMCS_TPR_THRESHOLD, 1});
+	round_runs("VMRESUME, TPR threshold 1, VTPR 20H (0: it ran)");
+	round_runs("VMRESUME, the same (0: it ran)");
+	page[0x80] = 0;
+	round_fails("VMRESUME, VTPR 0");
+	page[0x80] = 0x10;
+	round_runs("VMRESUME, VTPR 10H (0: it ran)");
+	page[0x80] = 0x0f;
+	round_fails("VMRESUME, VTPR 0FH");
+	vmcs_set(VMCS_PROC_CONTROLS, proc);
+	round_runs("VMRESUME without TPR shadow (0: it ran)");
+}
+
 void rules_entry(void)
 {
 	r13_shadow();
@@ -252,4 +295,5 @@ void rules_entry(void)
 	r16_resume();
 	r16_control_words();
 	r17_both();
+	r16_vtpr();
 }

@@ -57,6 +57,9 @@ def diff_fuzz(name, status=0, **options):
 
 MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
 
+# VM entries that L0's own checks let pass, and hardware does not: none.
+NOT_BY_HARDWARE = r'^(?![\s\S]*refused by hardware)'
+
 # What trace=events says of an exit that has to wait.
 EXTINT_IN_FLIGHT = 'L2: in flight: external interrupt 0x31'
 FORCED = ('pending: external interrupt: enter, then force an exit: an exit waits for the event in flight '
@@ -77,8 +80,10 @@ CASES = [
         log=[r'L2 entry refused: guest_rflags_fixed: .*: GUEST_RFLAGS=0x0; nearest legal GUEST_RFLAGS=0x2\n',
              r'\*\*\* VMCS \*\*\*\n(nestling: \w+ = 0x[0-9a-f]+\n)+nestling: \*\*\* end of VMCS',
              r'nestling: 0x480: 0x']),
-    row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
-    row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+    row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21),
+        log=[NOT_BY_HARDWARE]),
+    row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21),
+        log=[NOT_BY_HARDWARE]),
     row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
     row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
 
