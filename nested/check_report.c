@@ -37,6 +37,7 @@ u64 check_input_value(const struct check_in *in, unsigned input)
 /* A search: `v` is a copy of vmcs12 in which `field` is changed; `in` looks at it. */
 struct search {
 	const struct check_in *old;
+	const struct check_index *index;
 	struct vmcs12 v;
 	struct check_in in;
 	enum check_id id;
@@ -46,23 +47,19 @@ struct search {
 	int best_bits; /* that it changes */
 };
 
-static bool looks_at(const struct check_info *row, unsigned input)
-{
-	for (unsigned i = 0; i < row->input_count; i++)
-		if (row->inputs[i] == input)
-			return true;
-	return false;
-}
-
 /* Only rows that look at the field can fail by its change. */
 static bool harms(const struct search *s)
 {
-	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++) {
-		const struct check_info *row = &check_info[id];
+	const struct check_set *rows = &s->index->of[s->field].rows;
 
-		if (looks_at(row, s->field) && !row->holds(&s->in) && row->holds(s->old))
-			return true;
-	}
+	for (unsigned w = 0; w < CHECK_WORDS; w++)
+		for (u64 left = rows->w[w]; left; left &= left - 1) {
+			const struct check_info *row =
+				&check_info[64 * w + (unsigned)__builtin_ctzl(left)];
+
+			if (!row->holds(&s->in) && row->holds(s->old))
+				return true;
+		}
 	return false;
 }
 
@@ -209,9 +206,15 @@ static void try_constants(struct search *s)
 		try_value(s, i);
 }
 
+static bool is_found(const struct search *s)
+{
+	return s->best.found && !s->best_harms;
+}
+
+/* Nothing is nearer than one bit. */
 static void try_bits(struct search *s, u64 old)
 {
-	for (unsigned bit = 0; bit < 64; bit++)
+	for (unsigned bit = 0; bit < 64 && !is_found(s); bit++)
 		try_value(s, old ^ BIT(bit));
 }
 
@@ -228,7 +231,7 @@ static void try_field(struct search *s)
 	const u64 old = s->old->v->f[s->field];
 
 	try_bits(s, old);
-	if (s->best.found && !s->best_harms)
+	if (is_found(s))
 		return;
 	try_pairs(s, old);
 	try_control_word(s, old);
@@ -238,10 +241,11 @@ static void try_field(struct search *s)
 	try_constants(s);
 }
 
-struct check_fix check_nearest(const struct check_in *in, enum check_id id)
+struct check_fix check_nearest(const struct check_in *in, enum check_id id,
+			       const struct check_index *index)
 {
 	const struct check_info *row = &check_info[id];
-	struct search s = {.old = in, .v = *in->v, .in = *in, .id = id};
+	struct search s = {.old = in, .index = index, .v = *in->v, .in = *in, .id = id};
 
 	s.in.v = &s.v;
 	for (unsigned i = 0; i < row->input_count; i++) {
@@ -249,7 +253,7 @@ struct check_fix check_nearest(const struct check_in *in, enum check_id id)
 			continue;
 		s.field = (enum field_index)row->inputs[i];
 		try_field(&s);
-		if (s.best.found && !s.best_harms)
+		if (is_found(&s))
 			break;
 	}
 	return s.best;

@@ -43,6 +43,9 @@ void off(struct entry *e, enum control_index control);
 /* Injects an event: type, vector, and what else there is to set. */
 void inject(struct entry *e, enum intr_type type, u32 vector, u32 more);
 
+/* Of all rows, made once. */
+const struct check_index *entry_check_index(void);
+
 void entry_fires(struct entry *e, const char *file, int line);
 void entry_fires_first(struct entry *e, const char *file, int line);
 void entry_passes(struct entry *e, const char *file, int line);

@@ -152,10 +152,10 @@ static const char *outcome(const struct check_info *row)
 	return outcomes[row->failure];
 }
 
-static void print_broken(const struct dump *dump, enum check_id id)
+static void print_broken(const struct dump *dump, enum check_id id, const struct check_index *index)
 {
 	const struct check_info *row = &check_info[id];
-	struct check_fix fix = check_nearest(&dump->in, id);
+	struct check_fix fix = check_nearest(&dump->in, id, index);
 
 	printf("%s: %s\n    SDM: %s; %s\n   ", row->name, row->text, row->title, outcome(row));
 	for (unsigned i = 0; i < row->input_count; i++)
@@ -223,15 +223,17 @@ static int report(struct dump *dump, const struct options *o)
 {
 	static enum verdict verdicts[CHECK_COUNT];
 	static struct processor processor;
+	static struct check_index index;
 	unsigned counts[SKIPPED + 1] = {0};
 
 	read_processor(&processor, o);
 	assume_mode(dump);
+	check_index_make(&index);
 	judge(verdicts, dump, &processor);
 	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++) {
 		counts[verdicts[id]]++;
 		if (verdicts[id] == BROKEN)
-			print_broken(dump, (enum check_id)id);
+			print_broken(dump, (enum check_id)id, &index);
 		else if (verdicts[id] == SKIPPED && o->list)
 			print_skipped(dump, (enum check_id)id);
 	}
