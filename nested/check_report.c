@@ -103,13 +103,8 @@ static void try_value(struct search *s, u64 value)
 
 static void try_control_word(struct search *s, u64 old)
 {
-	static const u8 words[CONTROL_WORDS] = {
-		[PIN] = FI_PIN_CONTROLS,   [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
-		[EXIT] = FI_EXIT_CONTROLS, [ENTRY] = FI_ENTRY_CONTROLS,
-	};
-
 	for (unsigned word = 0; word < CONTROL_WORDS; word++)
-		if (words[word] == s->field)
+		if (control_field[word] == s->field)
 			try_value(s, (old | s->in.caps->ctl[word].must_be_1) &
 					     s->in.caps->ctl[word].may_be_1);
 }
@@ -144,6 +139,9 @@ static void try_masks(struct search *s, u64 old)
 		s->in.efer_valid,
 		s->in.debugctl_valid,
 		caps->msr[17], /* IA32_VMX_VMFUNC */
+		s->in.perf_global_valid,
+		s->in.rtit_ctl_valid,
+		s->in.lbr_ctl_valid,
 		caps->maxphyaddr < 64 ? BITS(caps->maxphyaddr - 1, 9) | BITS(4, 3) | BIT(0) :
 					0, /* PDPTE */
 		0,

@@ -9,9 +9,9 @@
 #include "fields.h"
 #include "types.h"
 
-/* The capability MSRs 0x480 to 0x491 as read; 0 where the processor lacks one. */
+/* The capability MSRs 0x480 to 0x493 as read; 0 where the processor lacks one. */
 #define CAPS_MSR_FIRST 0x480u
-#define CAPS_MSR_COUNT 18u
+#define CAPS_MSR_COUNT 20u
 
 struct caps {
 	u64 msr[CAPS_MSR_COUNT];

@@ -35,7 +35,7 @@ void entry_real(struct entry *e);
 /* A 32-bit guest of a host that is not in IA-32e mode. */
 void entry_host32(struct entry *e);
 
-/* Sets a control, and "activate secondary controls" where it is needed; clears one. Setting one that
+/* Sets a control, and what activates its word; clears one. Setting one that
  * L1 is not offered offers it. */
 void on(struct entry *e, enum control_index control);
 void off(struct entry *e, enum control_index control);

@@ -237,23 +237,6 @@ TEST(check_holds_where_its_control_is_0)
 		}
 }
 
-/* --- rules.def --- */
-
-/* What has no rows, no processor makes L0 offer. */
-TEST(rules_of_absent_controls_are_not_offered)
-{
-	struct caps hw = {.maxphyaddr = 46, .linear_bits = 57}, l1;
-
-	for (unsigned i = 0; i < CAPS_MSR_COUNT; i++)
-		hw.msr[i] = 0xffffffff00000000 | BIT(55);
-	caps_decode(&hw);
-	caps_l1(&l1, &hw);
-	for (int i = 0; i < RULE_ABSENT_COUNT; i++)
-		if (l1.ctl[rule_absent[i].word].may_be_1 >> rule_absent[i].bit & 1)
-			test_fail(__FILE__, __LINE__, "%s is offered, %s is no row of check.def",
-				  rule_absent[i].control, rule_absent[i].name);
-}
-
 /* --- the words --- */
 
 TEST(refusal_names_rule_values_and_a_legal_one)
