@@ -14,6 +14,7 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
 ICELAKE = {'MODEL': 'corei7_icelake_u'}
+IVYBRIDGE = {'MODEL': 'corei7_ivy_bridge_3770k'}  # has no VMCS shadowing
 PAIR = object()
 
 BARE = {'L0': 'none'}
@@ -66,12 +67,14 @@ CASES = [
     # The main job: Debian's kernel as L1.
     linux('linux skylake', SKYLAKE),
     linux('linux haswell', HASWELL),
+    linux('linux ivybridge', IVYBRIDGE),
     # L2's pages go away all the time: faults while its timer interrupts are delivered.
     pressure('linux pressure', 5, SKYLAKE),
 
     # Our own L1 programs.
     row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
+    row('demo ivybridge', PAIR, {'L1': 'build/guest/demo.elf', **IVYBRIDGE}, same='all'),
     # A refused entry: which rule, the values, a legal one, and all of vmcs12 where that is asked for.
     row('refused entry', NESTED, {'L1': 'build/guest/demo.elf', 'L0_ARGS': 'dump=refused', **SKYLAKE},
         log=[r'L2 entry refused: guest_rflags_fixed: .*: GUEST_RFLAGS=0x0; nearest legal GUEST_RFLAGS=0x2\n',
@@ -79,15 +82,19 @@ CASES = [
              r'nestling: 0x480: 0x']),
     row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21)),
     row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21)),
+    row('rules ivybridge', PAIR, {'L1': 'build/guest/rules.elf', **IVYBRIDGE}, same='all', rules=range(1, 21)),
     row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
     row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
+    row('apic ivybridge', PAIR, {'L1': 'build/guest/apic.elf', **IVYBRIDGE}, same='all'),
 
     row('task skylake', PAIR, {'L1': 'build/guest/task.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
+    row('task ivybridge', PAIR, {'L1': 'build/guest/task.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
 
     # L0's memory, attacked; bare there is none.
     hostile('skylake', SKYLAKE),
     hostile('haswell', HASWELL),
     hostile('icelake', ICELAKE),
+    hostile('ivybridge', IVYBRIDGE),
     row('hostile bare', BARE, {'L1': 'build/guest/hostile.elf'}, out=['(?m)^skip all: ']),
 
     # Of two processors L1 gets one, and sees one.
@@ -95,9 +102,11 @@ CASES = [
         out=['(?m)^L2: ok the end', '(?m)^L1: processors 1$', '(?m)^L1: end']),
     row('ept skylake', PAIR, {'L1': 'build/guest/ept.elf', **SKYLAKE}, same='all', rules=[78, 82, 83, 84]),
     row('ept haswell', PAIR, {'L1': 'build/guest/ept.elf', **HASWELL}, same='all', rules=[78, 82, 83, 84]),
+    row('ept ivybridge', PAIR, {'L1': 'build/guest/ept.elf', **IVYBRIDGE}, same='all', rules=[78, 82, 83, 84]),
     row('ept, no tables left', NESTED, {'L1': 'build/guest/ept.elf', **SKYLAKE}, log=['EPT02 has used up its']),
     row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
     row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
+    row('events ivybridge', PAIR, {'L1': 'build/guest/events.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
     row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
 
     # The trace of an exit that waits (docs/events.md): the VM entry that injects, its delivery again after an EPT02
@@ -112,6 +121,7 @@ CASES = [
     # VM entries at random, the same bare and nested.
     diff_fuzz('skylake', SEED='1', N='100000', **SKYLAKE),
     diff_fuzz('haswell', SEED='2', N='100000', **HASWELL),
+    diff_fuzz('ivybridge', SEED='3', N='20000', **IVYBRIDGE),
     diff_fuzz('not a number', N='many', status=2),
 
     # Somebody else's, that knows nothing of VMX.
