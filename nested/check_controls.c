@@ -11,7 +11,8 @@
 #define EPTP_MEMORY_TYPE(eptp) ((eptp)&7)
 #define EPTP_LEVELS(eptp) (((eptp) >> 3 & 7) + 1)
 #define EPTP_AD BIT(6)
-#define EPTP_RESERVED BITS(11, 7)
+#define EPTP_SHADOW_STACK BIT(7)
+#define EPTP_RESERVED BITS(11, 8)
 
 #define VM_FUNCTION_EPTP_SWITCHING BIT(0)
 
@@ -168,7 +169,10 @@ bool chk_eptp_accessed_dirty(const struct check_in *in)
 
 bool chk_eptp_reserved(const struct check_in *in)
 {
-	return implies(ept(in), (in->v->ept_pointer & EPTP_RESERVED) == 0);
+	u64 reserved = EPTP_RESERVED |
+		       (in->caps->ept_vpid & EPT_CAP_SHADOW_STACK ? 0 : EPTP_SHADOW_STACK);
+
+	return implies(ept(in), (in->v->ept_pointer & reserved) == 0);
 }
 
 bool chk_eptp_width(const struct check_in *in)

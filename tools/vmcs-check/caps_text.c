@@ -59,7 +59,7 @@ static const struct profile {
 		{0x00da040000000004, 0xffffffff00000016, 0xffffffff0401e172, 0xffffffff00036dff,
 		 0xffffffff000011ff, 0x00000000700fc1ff, 0x0000000080000021, 0x00000000ffffffff,
 		 0x0000000000002000, 0xffffffffffffffff, 0x0000000000000060, 0xffffffff00000000,
-		 0x00000f01077341c1, 0xffffffff00000016, 0xffffffff04006172, 0xffffffff00036dfb,
+		 0x00000f0107f341c1, 0xffffffff00000016, 0xffffffff04006172, 0xffffffff00036dfb,
 		 0xffffffff000011fb, 0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff},
 		52,
 		57,
