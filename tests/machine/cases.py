@@ -11,6 +11,9 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
             'linux': the lines of L1's and L2's user space are, and L1's kernel has no more warnings
   rules     numbers N for which a line "ok RN ..." must be there
 """
+import os
+import re
+
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
 ICELAKE = {'MODEL': 'corei7_icelake_u'}
@@ -54,6 +57,12 @@ def pressure(name, seconds, model):
 def diff_fuzz(name, status=0, **options):
     return row(f'diff-fuzz {name}', ONCE, {'FUZZ': 'build/guest/fuzz.elf', **options}, status=status, job='tools/diff-fuzz',
                out=['(?m)^ok bare and nested agree'] if status == 0 else [])
+
+
+def refused_by_fuzz():
+    """The rules that refused.def says guest/fuzz breaks."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'refused.def')) as file:
+        return re.findall(r'(?m)^M\((\w+), "fuzz', file.read())
 
 
 MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
@@ -119,6 +128,8 @@ CASES = [
              r'^(?![\s\S]*in flight: (?!nothing;)[^;]*; pending: [^:]*: exit \d)']),
 
     # VM entries at random, the same bare and nested.
+    row('refused by name', NESTED, {'L1': 'build/guest/fuzz.elf', 'L1_ARGS': 'seed=1 n=100000', 'TIMEOUT': '600', **SKYLAKE},
+        log=[f'L2 entry refused: {rule}: ' for rule in refused_by_fuzz()]),
     diff_fuzz('skylake', SEED='1', N='100000', **SKYLAKE),
     diff_fuzz('haswell', SEED='2', N='100000', **HASWELL),
     diff_fuzz('ivybridge', SEED='3', N='20000', **IVYBRIDGE),
