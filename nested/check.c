@@ -60,7 +60,7 @@ bool check_list_make(struct check_list *list, const struct check_set *rows)
 		for (u64 left = rows->w[w]; left; left &= left - 1) {
 			if (list->count == CHECK_LIST_MAX)
 				return false;
-			list->id[list->count++] = (u8)(64 * w + (unsigned)__builtin_ctzl(left));
+			list->id[list->count++] = (u16)(64 * w + (unsigned)__builtin_ctzl(left));
 		}
 	return true;
 }

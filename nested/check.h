@@ -26,6 +26,9 @@ struct check_in {
 	bool l1_ia32e; /* IA32_EFER.LMA of L1 at VMLAUNCH/VMRESUME */
 	u64 efer_valid; /* the bits of IA32_EFER that this processor has */
 	u64 debugctl_valid; /* the bits of IA32_DEBUGCTL that this processor has */
+	u64 perf_global_valid; /* the same of IA32_PERF_GLOBAL_CTRL, IA32_RTIT_CTL, IA32_LBR_CTL, which L1 is */
+	u64 rtit_ctl_valid; /* offered no control for: 0 */
+	u64 lbr_ctl_valid;
 	u32 vtpr; /* VTPR (byte 80H of the virtual-APIC page); 0 where no TPR shadow */
 	u32 link_revision; /* first word of the VMCS that the link pointer names; 0 where none or unbacked */
 	u64 pdpte[4]; /* read through guest CR3, where PAE paging is used and no EPT12; else 0 */
@@ -109,10 +112,9 @@ static inline void check_work_add(struct check_work *work, const struct check_in
 /* The rows of a set in their order, as far as there is room. */
 #define CHECK_LIST_MAX 100
 struct check_list {
-	u8 id[CHECK_LIST_MAX]; /* enum check_id */
+	u16 id[CHECK_LIST_MAX]; /* enum check_id */
 	unsigned count;
 };
-_Static_assert(CHECK_COUNT <= 256, "a row's id is a byte");
 
 /* False where they are too many. */
 bool check_list_make(struct check_list *list, const struct check_set *rows);

@@ -11,7 +11,8 @@
 #define EPTP_MEMORY_TYPE(eptp) ((eptp)&7)
 #define EPTP_LEVELS(eptp) (((eptp) >> 3 & 7) + 1)
 #define EPTP_AD BIT(6)
-#define EPTP_RESERVED BITS(11, 7)
+#define EPTP_SHADOW_STACK BIT(7)
+#define EPTP_RESERVED BITS(11, 8)
 
 #define VM_FUNCTION_EPTP_SWITCHING BIT(0)
 
@@ -48,21 +49,10 @@ bool chk_cr3_target_count(const struct check_in *in)
 	return in->v->cr3_target_count <= VMX_MISC_CR3_TARGETS(in->caps->misc);
 }
 
-/* The pair of rules that most addresses have. `uses` and `address` may refer to `in`. */
-#define ADDRESS(id, uses, address, size) \
-	bool chk_##id##_aligned(const struct check_in *in) \
-	{ \
-		return implies(uses, is_aligned(address, size)); \
-	} \
-	bool chk_##id##_width(const struct check_in *in) \
-	{ \
-		return implies(uses, in_width(in, address)); \
-	}
-
-ADDRESS(io_bitmap_a, proc_control(in, PROC_USE_IO_BITMAPS), in->v->io_bitmap_a, PAGE_SIZE)
-ADDRESS(io_bitmap_b, proc_control(in, PROC_USE_IO_BITMAPS), in->v->io_bitmap_b, PAGE_SIZE)
-ADDRESS(msr_bitmap, proc_control(in, PROC_USE_MSR_BITMAPS), in->v->msr_bitmap, PAGE_SIZE)
-ADDRESS(virtual_apic, proc_control(in, PROC_USE_TPR_SHADOW), in->v->virtual_apic_address, PAGE_SIZE)
+CHECK_ADDRESS(io_bitmap_a, proc_control(in, PROC_USE_IO_BITMAPS), in->v->io_bitmap_a, PAGE_SIZE)
+CHECK_ADDRESS(io_bitmap_b, proc_control(in, PROC_USE_IO_BITMAPS), in->v->io_bitmap_b, PAGE_SIZE)
+CHECK_ADDRESS(msr_bitmap, proc_control(in, PROC_USE_MSR_BITMAPS), in->v->msr_bitmap, PAGE_SIZE)
+CHECK_ADDRESS(virtual_apic, proc_control(in, PROC_USE_TPR_SHADOW), in->v->virtual_apic_address, PAGE_SIZE)
 
 static bool tpr_threshold_counts(const struct check_in *in)
 {
@@ -91,8 +81,8 @@ bool chk_nmi_window_needs_vnmi(const struct check_in *in)
 	return implies(proc_control(in, PROC_NMI_WINDOW_EXITING), pin_control(in, PIN_VIRTUAL_NMIS));
 }
 
-ADDRESS(apic_access, proc2_control(in, PROC2_VIRTUALIZE_APIC_ACCESSES), in->v->apic_access_address,
-	PAGE_SIZE)
+CHECK_ADDRESS(apic_access, proc2_control(in, PROC2_VIRTUALIZE_APIC_ACCESSES), in->v->apic_access_address,
+	      PAGE_SIZE)
 
 bool chk_x2apic_needs_tpr_shadow(const struct check_in *in)
 {
@@ -142,8 +132,8 @@ bool chk_posted_vector(const struct check_in *in)
 		       in->v->pi_notification_vector <= 0xff);
 }
 
-ADDRESS(posted_descriptor, pin_control(in, PIN_PROCESS_POSTED_INTERRUPTS), in->v->pi_desc_address,
-	CACHE_LINE)
+CHECK_ADDRESS(posted_descriptor, pin_control(in, PIN_PROCESS_POSTED_INTERRUPTS), in->v->pi_desc_address,
+	      CACHE_LINE)
 
 bool chk_vpid_zero(const struct check_in *in)
 {
@@ -179,7 +169,10 @@ bool chk_eptp_accessed_dirty(const struct check_in *in)
 
 bool chk_eptp_reserved(const struct check_in *in)
 {
-	return implies(ept(in), (in->v->ept_pointer & EPTP_RESERVED) == 0);
+	u64 reserved = EPTP_RESERVED |
+		       (in->caps->ept_vpid & EPT_CAP_SHADOW_STACK ? 0 : EPTP_SHADOW_STACK);
+
+	return implies(ept(in), (in->v->ept_pointer & reserved) == 0);
 }
 
 bool chk_eptp_width(const struct check_in *in)
@@ -192,7 +185,7 @@ bool chk_pml_needs_ept(const struct check_in *in)
 	return implies(proc2_control(in, PROC2_ENABLE_PML), ept(in));
 }
 
-ADDRESS(pml, proc2_control(in, PROC2_ENABLE_PML), in->v->pml_address, PAGE_SIZE)
+CHECK_ADDRESS(pml, proc2_control(in, PROC2_ENABLE_PML), in->v->pml_address, PAGE_SIZE)
 
 bool chk_unrestricted_needs_ept(const struct check_in *in)
 {
@@ -228,10 +221,10 @@ bool chk_eptp_switching_needs_ept(const struct check_in *in)
 	return implies(eptp_switching(in), ept(in));
 }
 
-ADDRESS(eptp_list, eptp_switching(in), in->v->eptp_list_address, PAGE_SIZE)
-ADDRESS(vmread_bitmap, proc2_control(in, PROC2_VMCS_SHADOWING), in->v->vmread_bitmap, PAGE_SIZE)
-ADDRESS(vmwrite_bitmap, proc2_control(in, PROC2_VMCS_SHADOWING), in->v->vmwrite_bitmap, PAGE_SIZE)
-ADDRESS(ve_info, proc2_control(in, PROC2_EPT_VIOLATION_VE), in->v->ve_info_address, PAGE_SIZE)
+CHECK_ADDRESS(eptp_list, eptp_switching(in), in->v->eptp_list_address, PAGE_SIZE)
+CHECK_ADDRESS(vmread_bitmap, proc2_control(in, PROC2_VMCS_SHADOWING), in->v->vmread_bitmap, PAGE_SIZE)
+CHECK_ADDRESS(vmwrite_bitmap, proc2_control(in, PROC2_VMCS_SHADOWING), in->v->vmwrite_bitmap, PAGE_SIZE)
+CHECK_ADDRESS(ve_info, proc2_control(in, PROC2_EPT_VIOLATION_VE), in->v->ve_info_address, PAGE_SIZE)
 
 bool chk_tsc_multiplier(const struct check_in *in)
 {

@@ -136,22 +136,15 @@ bool chk_guest_idtr_limit(const struct check_in *in)
 
 /* RIP and RFLAGS */
 
-static bool mode64(const struct check_in *in)
-{
-	return guest_ia32e(in) && (in->v->guest_cs_ar & AR_L);
-}
-
 bool chk_guest_rip_high(const struct check_in *in)
 {
-	return implies(!mode64(in), has_32_bits(in->v->guest_rip));
+	return implies(!guest_mode64(in), has_32_bits(in->v->guest_rip));
 }
 
-/* Not canonical: bit N-1 is not looked at, so that RIP may be just past the lower half of addresses. */
+/* Not canonical, so that RIP may be just past the lower half of addresses. */
 bool chk_guest_rip_wide(const struct check_in *in)
 {
-	u64 above = in->v->guest_rip >> in->caps->linear_bits;
-
-	return implies(mode64(in), above == 0 || above == ~0ull >> in->caps->linear_bits);
+	return implies(guest_mode64(in), is_wide(in, in->v->guest_rip));
 }
 
 bool chk_guest_rflags_reserved(const struct check_in *in)

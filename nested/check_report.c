@@ -37,6 +37,7 @@ u64 check_input_value(const struct check_in *in, unsigned input)
 /* A search: `v` is a copy of vmcs12 in which `field` is changed; `in` looks at it. */
 struct search {
 	const struct check_in *old;
+	const struct check_index *index;
 	struct vmcs12 v;
 	struct check_in in;
 	enum check_id id;
@@ -46,23 +47,19 @@ struct search {
 	int best_bits; /* that it changes */
 };
 
-static bool looks_at(const struct check_info *row, unsigned input)
-{
-	for (unsigned i = 0; i < row->input_count; i++)
-		if (row->inputs[i] == input)
-			return true;
-	return false;
-}
-
 /* Only rows that look at the field can fail by its change. */
 static bool harms(const struct search *s)
 {
-	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++) {
-		const struct check_info *row = &check_info[id];
+	const struct check_set *rows = &s->index->of[s->field].rows;
 
-		if (looks_at(row, s->field) && !row->holds(&s->in) && row->holds(s->old))
-			return true;
-	}
+	for (unsigned w = 0; w < CHECK_WORDS; w++)
+		for (u64 left = rows->w[w]; left; left &= left - 1) {
+			const struct check_info *row =
+				&check_info[64 * w + (unsigned)__builtin_ctzl(left)];
+
+			if (!row->holds(&s->in) && row->holds(s->old))
+				return true;
+		}
 	return false;
 }
 
@@ -106,13 +103,8 @@ static void try_value(struct search *s, u64 value)
 
 static void try_control_word(struct search *s, u64 old)
 {
-	static const u8 words[CONTROL_WORDS] = {
-		[PIN] = FI_PIN_CONTROLS,   [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
-		[EXIT] = FI_EXIT_CONTROLS, [ENTRY] = FI_ENTRY_CONTROLS,
-	};
-
 	for (unsigned word = 0; word < CONTROL_WORDS; word++)
-		if (words[word] == s->field)
+		if (control_field[word] == s->field)
 			try_value(s, (old | s->in.caps->ctl[word].must_be_1) &
 					     s->in.caps->ctl[word].may_be_1);
 }
@@ -147,6 +139,9 @@ static void try_masks(struct search *s, u64 old)
 		s->in.efer_valid,
 		s->in.debugctl_valid,
 		caps->msr[17], /* IA32_VMX_VMFUNC */
+		s->in.perf_global_valid,
+		s->in.rtit_ctl_valid,
+		s->in.lbr_ctl_valid,
 		caps->maxphyaddr < 64 ? BITS(caps->maxphyaddr - 1, 9) | BITS(4, 3) | BIT(0) :
 					0, /* PDPTE */
 		0,
@@ -209,9 +204,15 @@ static void try_constants(struct search *s)
 		try_value(s, i);
 }
 
+static bool is_found(const struct search *s)
+{
+	return s->best.found && !s->best_harms;
+}
+
+/* Nothing is nearer than one bit. */
 static void try_bits(struct search *s, u64 old)
 {
-	for (unsigned bit = 0; bit < 64; bit++)
+	for (unsigned bit = 0; bit < 64 && !is_found(s); bit++)
 		try_value(s, old ^ BIT(bit));
 }
 
@@ -228,7 +229,7 @@ static void try_field(struct search *s)
 	const u64 old = s->old->v->f[s->field];
 
 	try_bits(s, old);
-	if (s->best.found && !s->best_harms)
+	if (is_found(s))
 		return;
 	try_pairs(s, old);
 	try_control_word(s, old);
@@ -238,10 +239,11 @@ static void try_field(struct search *s)
 	try_constants(s);
 }
 
-struct check_fix check_nearest(const struct check_in *in, enum check_id id)
+struct check_fix check_nearest(const struct check_in *in, enum check_id id,
+			       const struct check_index *index)
 {
 	const struct check_info *row = &check_info[id];
-	struct search s = {.old = in, .v = *in->v, .in = *in, .id = id};
+	struct search s = {.old = in, .index = index, .v = *in->v, .in = *in, .id = id};
 
 	s.in.v = &s.v;
 	for (unsigned i = 0; i < row->input_count; i++) {
@@ -249,7 +251,7 @@ struct check_fix check_nearest(const struct check_in *in, enum check_id id)
 			continue;
 		s.field = (enum field_index)row->inputs[i];
 		try_field(&s);
-		if (s.best.found && !s.best_harms)
+		if (is_found(&s))
 			break;
 	}
 	return s.best;

@@ -21,6 +21,7 @@ struct check_fix {
  * fails that held, if there is such a value; few bits differ from the old one. The row's first inputs
  * are tried first. Not found: no change of a single field was found to be enough.
  */
-struct check_fix check_nearest(const struct check_in *in, enum check_id id);
+struct check_fix check_nearest(const struct check_in *in, enum check_id id,
+			       const struct check_index *index);
 
 #endif

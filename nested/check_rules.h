@@ -31,6 +31,11 @@ static inline bool proc2_control(const struct check_in *in, u32 control)
 	return v12_proc2(in->v, control);
 }
 
+static inline bool proc3_control(const struct check_in *in, u32 control)
+{
+	return proc_control(in, PROC_ACTIVATE_TERTIARY) && (in->v->proc3_controls & control);
+}
+
 static inline bool exit_control(const struct check_in *in, u32 control)
 {
 	return in->v->exit_controls & control;
@@ -49,6 +54,11 @@ static inline bool host64(const struct check_in *in)
 static inline bool guest_ia32e(const struct check_in *in)
 {
 	return entry_control(in, ENTRY_IA32E_MODE_GUEST);
+}
+
+static inline bool guest_mode64(const struct check_in *in)
+{
+	return guest_ia32e(in) && (in->v->guest_cs_ar & AR_L);
 }
 
 static inline bool unrestricted(const struct check_in *in)
@@ -84,6 +94,14 @@ static inline bool in_width(const struct check_in *in, u64 address)
 	return address >> in->caps->maxphyaddr == 0;
 }
 
+/* The bits above the linear-address width are equal; the highest below it is not looked at. */
+static inline bool is_wide(const struct check_in *in, u64 address)
+{
+	u64 above = address >> in->caps->linear_bits;
+
+	return above == 0 || above == ~0ull >> in->caps->linear_bits;
+}
+
 /* Against the processor's linear-address width, whatever CR4.LA57 is. */
 static inline bool is_canonical(const struct check_in *in, u64 address)
 {
@@ -94,6 +112,17 @@ static inline bool has_32_bits(u64 value)
 {
 	return value >> 32 == 0;
 }
+
+/* The pair of rules that most addresses have. `uses` and `address` may refer to `in`. */
+#define CHECK_ADDRESS(id, uses, address, size) \
+	bool chk_##id##_aligned(const struct check_in *in) \
+	{ \
+		return implies(uses, is_aligned(address, size)); \
+	} \
+	bool chk_##id##_width(const struct check_in *in) \
+	{ \
+		return implies(uses, in_width(in, address)); \
+	}
 
 /* SDM: "VMX-Fixed Bits in CR0", "VMX-Fixed Bits in CR4" (appendix). `open` bits are not looked at. */
 static inline bool is_fixed(u64 value, u64 fixed0, u64 fixed1, u64 open)

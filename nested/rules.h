@@ -1,6 +1,6 @@
 /*
- * The rules of the chapter "VM Entries" that are no entry check of check.def: decided elsewhere, or of
- * controls that L1 is not offered. Generated from rules.def.
+ * The rules of the chapter "VM Entries" that are no entry check of check.def: decided elsewhere.
+ * Generated from rules.def.
  */
 #ifndef NESTED_RULES_H
 #define NESTED_RULES_H
@@ -11,10 +11,8 @@ enum rule_by { RULE_INSN, RULE_MSR_AREA, RULE_HARDWARE };
 
 enum rule_id {
 #define R(id, title, text, by, test) RULE_##id,
-#define N(id, title, text, word, bit, control)
 #include "rules.def"
 #undef R
-#undef N
 	RULE_COUNT
 };
 
@@ -24,24 +22,6 @@ struct rule_info {
 	const char *test; /* of tests/host/ */
 };
 
-/* Rules of controls that are not offered. */
-struct rule_absent {
-	const char *name, *title, *text;
-	u8 word; /* enum control_word */
-	u8 bit;
-	const char *control;
-};
-
-enum {
-#define R(id, title, text, by, test)
-#define N(id, title, text, word, bit, control) RULE_ABSENT_##id,
-#include "rules.def"
-#undef R
-#undef N
-	RULE_ABSENT_COUNT
-};
-
 extern const struct rule_info rule_info[RULE_COUNT];
-extern const struct rule_absent rule_absent[RULE_ABSENT_COUNT];
 
 #endif

@@ -30,7 +30,7 @@ mutate: ## change every line of the exit and event code; a test must fail (FILES
 HOST_TOOL_SRC = $(wildcard nested/check*.c) nested/rules.c $(addprefix vmx/,fields.c controls.c caps.c)
 HOST_TOOL_CFLAGS = -std=gnu11 -O2 -g -fno-strict-aliasing -I. $(WARN)
 
-$(B)/rules: tools/rules.c $(HOST_TOOL_SRC) $(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
+$(B)/rules: tools/rules.c $(HOST_TOOL_SRC) tests/machine/refused.def $(wildcard nested/*.h nested/*.def vmx/*.h vmx/*.def)
 	@mkdir -p $(@D)
 	@echo "  HOSTLD  $@" >&2
 	$(Q)$(HOSTCC) $(HOST_TOOL_CFLAGS) -o $@ $(filter %.c,$^)

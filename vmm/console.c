@@ -53,9 +53,9 @@ static void screen_line(const char *text)
 
 static void emit(unsigned sinks, const char *text)
 {
-	for (const char *p = text; *p; p++) {
-		if (sinks & SINK_E9)
-			cpu_out8(PORT_E9, (u8)*p);
+	if (sinks & SINK_E9)
+		cpu_out8_all(PORT_E9, text, strlen(text));
+	for (const char *p = text; *p && (sinks & (SINK_COM1 | SINK_COM2)); p++) {
 		if (*p == '\n' && (sinks & SINK_COM1))
 			com_put(COM1, '\r');
 		if (sinks & SINK_COM1)
@@ -100,13 +100,22 @@ void console_l1_started(void)
 static void line(unsigned sinks, const char *prefix, const char *format, va_list args)
 {
 	char text[512];
-	int used = fmt(text, sizeof(text) - 1, "nestling: %s", prefix);
+	int used;
+
+	if (!sinks)
+		return;
+	used = fmt(text, sizeof(text) - 1, "nestling: %s", prefix);
 	used += fmt_va(text + used, sizeof(text) - 1 - (size_t)used, format, args);
 	if ((size_t)used > sizeof(text) - 2)
 		used = sizeof(text) - 2;
 	text[used] = '\n';
 	text[used + 1] = 0;
 	emit(sinks, text);
+}
+
+bool log_is_read(void)
+{
+	return console.sinks;
 }
 
 void log_line(const char *format, ...)

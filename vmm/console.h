@@ -16,6 +16,9 @@ void console_init(const char *args, u16 *text_screen);
 /* From here on COM1 is L1's: only an explicit log=com1, a refusal or a panic still writes there. */
 void console_l1_started(void);
 
+/* Whether a line of log goes anywhere: what makes one is not needed otherwise. */
+bool log_is_read(void);
+
 /* One line of log, `nestling: ` before it and a newline after. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -80,6 +80,15 @@ static void put(struct out *out, char c)
 	out->used++;
 }
 
+static void put_all(struct out *out, const char *text, size_t length)
+{
+	size_t room = out->used + 1 < out->size ? out->size - 1 - out->used : 0;
+
+	if (room)
+		memcpy(out->buf + out->used, text, length < room ? length : room);
+	out->used += length;
+}
+
 struct spec {
 	unsigned width, base;
 	bool zero, left, prefix, is_signed;
@@ -90,8 +99,7 @@ static void put_padded(struct out *out, const struct spec *spec, const char *tex
 	size_t pad = spec->width > length ? spec->width - length : 0;
 	for (size_t i = 0; i < pad && !spec->left; i++)
 		put(out, spec->zero ? '0' : ' ');
-	for (size_t i = 0; i < length; i++)
-		put(out, text[i]);
+	put_all(out, text, length);
 	for (size_t i = 0; i < pad && spec->left; i++)
 		put(out, ' ');
 }

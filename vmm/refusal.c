@@ -30,7 +30,9 @@ void refusal_log(const struct machine *m, const struct check_in *in, enum check_
 {
 	char text[REFUSAL_TEXT], dump[16];
 
-	refusal_check(text, in, id);
+	if (!log_is_read())
+		return;
+	refusal_check(text, in, id, &m->check_index);
 	log_line("L2 entry refused: %s", text);
 	option_value(m->boot->args, "dump", dump, sizeof(dump));
 	if (strcmp(dump, "refused") == 0) {

@@ -18,10 +18,11 @@ add(char text[REFUSAL_TEXT], size_t *used, const char *format, ...)
 		*used = REFUSAL_TEXT - 1;
 }
 
-void refusal_check(char text[REFUSAL_TEXT], const struct check_in *in, enum check_id id)
+void refusal_check(char text[REFUSAL_TEXT], const struct check_in *in, enum check_id id,
+		   const struct check_index *index)
 {
 	const struct check_info *row = &check_info[id];
-	struct check_fix fix = check_nearest(in, id);
+	struct check_fix fix = check_nearest(in, id, index);
 	size_t used = 0;
 
 	add(text, &used, "%s: %s (SDM: %s):", row->name, row->text, row->title);

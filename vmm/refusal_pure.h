@@ -8,7 +8,8 @@
 #define REFUSAL_TEXT 448
 
 /* One line without a newline, for a row of check.def that does not hold. */
-void refusal_check(char text[REFUSAL_TEXT], const struct check_in *in, enum check_id id);
+void refusal_check(char text[REFUSAL_TEXT], const struct check_in *in, enum check_id id,
+		   const struct check_index *index);
 
 /* The same for entry `index` (from 1) of the VM-entry MSR-load area, which cannot be loaded. */
 void refusal_msr(char text[REFUSAL_TEXT], u32 index, u32 number, u64 value, enum rule_id rule);

@@ -14,7 +14,7 @@ static const u32 default1[CONTROL_WORDS] = {
 	[ENTRY] = 0x000011ff,
 };
 
-/* Where each control word is reported. The secondary controls have no TRUE_ MSR. */
+/* Where each control word is reported. Those that another one activates have no TRUE_ MSR. */
 static const struct {
 	u16 plain, exact;
 } ctl_msr[CONTROL_WORDS] = {
@@ -23,6 +23,15 @@ static const struct {
 	[PROC2] = {MSR_IA32_VMX_PROCBASED_CTLS2, MSR_IA32_VMX_PROCBASED_CTLS2},
 	[EXIT] = {MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS},
 	[ENTRY] = {MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS},
+	[PROC3] = {MSR_IA32_VMX_PROCBASED_CTLS3, MSR_IA32_VMX_PROCBASED_CTLS3},
+	[EXIT2] = {MSR_IA32_VMX_EXIT_CTLS2, MSR_IA32_VMX_EXIT_CTLS2},
+};
+
+/* What activates a word; CI_ALWAYS for the others. */
+static const u8 activated_by[CONTROL_WORDS] = {
+	[PROC2] = CI_PROC_ACTIVATE_SECONDARY,
+	[PROC3] = CI_PROC_ACTIVATE_TERTIARY,
+	[EXIT2] = CI_EXIT_ACTIVATE_SECONDARY,
 };
 
 /* No VMCS field of ours holds a fifth CR3-target value. */
@@ -59,8 +68,10 @@ static void caps_decode_word(struct caps *caps, enum control_word word)
 	u64 value =
 		caps_value(caps, caps_true_controls(caps) ? ctl_msr[word].exact : ctl_msr[word].plain);
 
-	if (word == PROC2 && !(caps->ctl[PROC].may_be_1 & PROC_ACTIVATE_SECONDARY))
+	if (!caps_has(caps, (enum control_index)activated_by[word]))
 		value = 0;
+	if (word == PROC3 || word == EXIT2) /* these MSRs have what may be 1, and nothing must be */
+		value <<= 32;
 	caps->ctl[word].must_be_1 = (u32)value;
 	caps->ctl[word].may_be_1 = (u32)(value >> 32);
 }
@@ -169,7 +180,7 @@ void caps_l1(struct caps *l1, const struct caps *hw)
 	*caps_msr(l1, MSR_IA32_VMX_CR0_FIXED1) = hw->cr0_fixed1;
 	*caps_msr(l1, MSR_IA32_VMX_CR4_FIXED0) = hw->cr4_fixed0;
 	*caps_msr(l1, MSR_IA32_VMX_CR4_FIXED1) = caps_l1_cr4_fixed1(hw);
-	for (int word = 0; word < CONTROL_WORDS; word++)
+	for (int word = PIN; word <= ENTRY; word++)
 		caps_l1_word(l1, hw, (enum control_word)word);
 	caps_decode(l1);
 	/* These two depend on which controls there are. */

@@ -9,9 +9,9 @@
 #include "fields.h"
 #include "types.h"
 
-/* The capability MSRs 0x480 to 0x491 as read; 0 where the processor lacks one. */
+/* The capability MSRs 0x480 to 0x493 as read; 0 where the processor lacks one. */
 #define CAPS_MSR_FIRST 0x480u
-#define CAPS_MSR_COUNT 18u
+#define CAPS_MSR_COUNT 20u
 
 struct caps {
 	u64 msr[CAPS_MSR_COUNT];
@@ -53,6 +53,7 @@ struct caps {
 #define EPT_CAP_1G BIT(17)
 #define EPT_CAP_INVEPT BIT(20)
 #define EPT_CAP_AD BIT(21)
+#define EPT_CAP_SHADOW_STACK BIT(23)
 #define EPT_CAP_INVEPT_SINGLE BIT(25)
 #define EPT_CAP_INVEPT_GLOBAL BIT(26)
 #define VPID_CAP_INVVPID BIT(32)

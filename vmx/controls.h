@@ -7,7 +7,8 @@
 
 #include "types.h"
 
-enum control_word { PIN, PROC, PROC2, EXIT, ENTRY, CONTROL_WORDS };
+/* PROC3 and EXIT2 are the tertiary processor-based and the secondary VM-exit controls. Of PROC3 bits 31:0. */
+enum control_word { PIN, PROC, PROC2, EXIT, ENTRY, PROC3, EXIT2, CONTROL_WORDS };
 
 enum {
 #define C(word, bit, NAME, offer, text) word##_##NAME = 1u << (bit),

@@ -124,6 +124,12 @@ static inline void cpu_out8(u16 port, u8 value)
 	__asm__ volatile("outb %b0, %w1" : : "a"(value), "Nd"(port));
 }
 
+/* Byte after byte to the same port. */
+static inline void cpu_out8_all(u16 port, const char *bytes, u64 count)
+{
+	__asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
 static inline void cpu_out16(u16 port, u16 value)
 {
 	__asm__ volatile("outw %w0, %w1" : : "a"(value), "Nd"(port));

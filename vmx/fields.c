@@ -14,6 +14,12 @@ const struct field_info field_info[FI_COUNT] = {
 #undef F
 };
 
+const u8 control_field[CONTROL_WORDS] = {
+	[PIN] = FI_PIN_CONTROLS,     [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
+	[EXIT] = FI_EXIT_CONTROLS,   [ENTRY] = FI_ENTRY_CONTROLS, [PROC3] = FI_PROC3_CONTROLS,
+	[EXIT2] = FI_EXIT2_CONTROLS,
+};
+
 /*
  * An encoding without its access-type bit is width (14:13), group (11:10) and index (9:1). The table
  * is indexed by group, width and the low 6 bits of the index: no field has a higher one.

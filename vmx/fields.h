@@ -38,6 +38,9 @@ struct field_info {
 
 extern const struct field_info field_info[FI_COUNT];
 
+/* The field that a word of controls is, by enum control_word: enum field_index. */
+extern const u8 control_field[CONTROL_WORDS];
+
 #define FIELD_NONE (-1)
 
 /*

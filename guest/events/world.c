@@ -319,13 +319,11 @@ void world_invalidate(const struct world *w)
 
 void world_control(struct world *w, enum control_word word, u32 controls)
 {
-	static const enum field_index fields[CONTROL_WORDS] = {
-		[PIN] = FI_PIN_CONTROLS,   [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
-		[EXIT] = FI_EXIT_CONTROLS, [ENTRY] = FI_ENTRY_CONTROLS,
-	};
+	enum field_index field = (enum field_index)control_field[word];
+
 	if (word == PROC2)
 		world_control(w, PROC, PROC_ACTIVATE_SECONDARY);
-	world_set(w, fields[word], w->now[fields[word]] | controls);
+	world_set(w, field, w->now[field] | controls);
 }
 
 void world_read(struct world *w)

@@ -70,19 +70,18 @@ static const struct recipe {
 };
 _Static_assert(ARRAY_LEN(recipes) <= BASES_MAX, "there is room for every base");
 
-u32 hidden_controls(enum control_word word)
-{
-	u32 hidden = 0;
+u32 hidden_controls[CONTROL_WORDS];
 
+static void hidden_init(void)
+{
 	for (int i = CI_ALWAYS + 1; i < CI_COUNT; i++)
-		if (control_info[i].word == word && !control_info[i].offered)
-			hidden |= 1u << control_info[i].bit;
-	return hidden;
+		if (!control_info[i].offered)
+			hidden_controls[control_info[i].word] |= 1u << control_info[i].bit;
 }
 
 static bool can(enum control_word word, u32 controls)
 {
-	return vmx_allows(word, controls) && !(controls & hidden_controls(word));
+	return vmx_allows(word, controls) && !(controls & hidden_controls[word]);
 }
 
 static void fields_init(void)
@@ -327,6 +326,7 @@ static void make(const struct recipe *r, void *region)
 void bases_init(void)
 {
 	vmcs_load(vmcs_alloc());
+	hidden_init();
 	fields_init();
 	for (unsigned i = 0; i < ARRAY_LEN(recipes); i++)
 		make(&recipes[i], vmcs_alloc());

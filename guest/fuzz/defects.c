@@ -66,13 +66,17 @@ static bool defect_code_in_data_dpl(const struct entry *e)
 	return false;
 }
 
-/* SDM: "NMI-window exiting": bare, blocking of virtual NMIs outlasts the entry that ends it. */
+/*
+ * SDM: "NMI-window exiting": bare, blocking of virtual NMIs outlasts the entry that ends it. It shows where the
+ * timer does not come first. And in HLT: an open window ends the waiting before the timer's exit, which then saves
+ * the active state. SDM: "Architectural State Before a VM Exit": that state is returned to after the exit only.
+ */
 static bool defect_virtual_nmis(const struct entry *e)
 {
 	bool window = (V(PROC_CONTROLS) & PROC_NMI_WINDOW_EXITING) &&
 		      !(V(GUEST_INTERRUPTIBILITY) & BLOCKING_NMI);
 
-	return window && !stops_at_once(e);
+	return window && (!stops_at_once(e) || V(GUEST_ACTIVITY_STATE) != ACTIVE);
 }
 
 static bool blocks(const struct entry *e, u32 blocking)

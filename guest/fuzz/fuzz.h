@@ -2,8 +2,9 @@
  * The parts of the entry fuzzer, and what they hand to each other.
  *
  * An entry has a number. Seed and number choose a base (a VMCS whose entry succeeds), one to four
- * mutations of it, and so the whole entry; nothing depends on the entries before. What the entry does is
- * brought to one number, its hash, for the bare and the nested run to be compared by.
+ * mutations of it, and so the whole entry; nothing depends on the entries before. ENTRIES_OF_BASE in a row have
+ * the same base. What the entry does is brought to one number, its hash, for the bare and the nested run to be
+ * compared by.
  */
 #ifndef GUEST_FUZZ_FUZZ_H
 #define GUEST_FUZZ_FUZZ_H
@@ -75,7 +76,7 @@ void bases_init(void);
 extern bool field_known[FI_COUNT];
 
 /* The bits of a control word that Nestling hides from L1: set nowhere. */
-u32 hidden_controls(enum control_word word);
+extern u32 hidden_controls[CONTROL_WORDS];
 
 /* ---- mutate.c */
 
@@ -97,6 +98,9 @@ struct entry {
 	bool clear_first; /* VMCLEAR, and then the instruction that does not fit the launch state */
 	struct image image; /* what is entered */
 };
+
+/* Between them the VMCS stays current, and what has not changed in it need not be looked at again. */
+#define ENTRIES_OF_BASE 8
 
 /* The entry of this number. Mutations that meet a rule of exclude.c are made again. */
 void mutate(struct entry *e, u64 seed, u64 number);
@@ -124,6 +128,9 @@ struct result {
 	u32 error, reason;
 	u64 qualification;
 };
+
+/* Once, behind bases_init(). */
+void result_init(void);
 
 /*
  * Does the entry and puts everything back. full: all fields are read; otherwise those that nothing but an

@@ -15,9 +15,9 @@ static u64 beyond_width(u64 address)
 /* A control that Nestling does not offer means one thing bare and another one nested. */
 static bool hidden_control(const struct entry *e)
 {
-	return (V(PIN_CONTROLS) & hidden_controls(PIN)) || (V(PROC_CONTROLS) & hidden_controls(PROC)) ||
-	       (V(PROC2_CONTROLS) & hidden_controls(PROC2)) ||
-	       (V(EXIT_CONTROLS) & hidden_controls(EXIT)) || (V(ENTRY_CONTROLS) & hidden_controls(ENTRY));
+	return (V(PIN_CONTROLS) & hidden_controls[PIN]) || (V(PROC_CONTROLS) & hidden_controls[PROC]) ||
+	       (V(PROC2_CONTROLS) & hidden_controls[PROC2]) ||
+	       (V(EXIT_CONTROLS) & hidden_controls[EXIT]) || (V(ENTRY_CONTROLS) & hidden_controls[ENTRY]);
 }
 
 /* The bits of CR4 that Nestling does not offer. */

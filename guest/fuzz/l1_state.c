@@ -1,6 +1,5 @@
 #include "guest/fuzz/record.h"
 #include "guest/lib/asm.h"
-#include "guest/lib/memory.h"
 #include "vmx/msr.h"
 
 #define MSR_IA32_STAR 0xc0000081
@@ -109,12 +108,16 @@ static void l1_restore(const struct l1_state *now)
 void l1_state_record(struct record *r)
 {
 	struct l1_state now;
+	bool differs = false;
 
 	l1_read(&now);
-	for (unsigned i = 0; i < L1_COUNT; i++)
-		if (now.r[i] != l1_before.r[i])
-			record_put(r, l1_names[i], now.r[i]);
-	if (!memory_equal(&now, &l1_before, sizeof(now)))
+	for (unsigned i = 0; i < L1_COUNT; i++) {
+		if (now.r[i] == l1_before.r[i])
+			continue;
+		record_put(r, l1_names[i], now.r[i]);
+		differs = true;
+	}
+	if (differs)
 		l1_restore(&now);
 }
 

@@ -138,6 +138,7 @@ void guest_main(void)
 	vmx_on();
 	arena_init();
 	bases_init();
+	result_init();
 	l1_state_init();
 	u64 before = rdtsc();
 	if (run.at_count)

@@ -370,12 +370,13 @@ static void make(struct random *r, struct entry *e)
 
 void mutate(struct entry *e, u64 seed, u64 number)
 {
-	struct random r = random_start(seed, number);
+	struct random r = random_start(seed, number),
+		      of_base = random_start(~seed, number / ENTRIES_OF_BASE);
 
 	if (!choice_count)
 		choices_init();
 	e->number = number;
-	e->base = &bases[random_below(&r, base_count)];
+	e->base = &bases[random_below(&of_base, base_count)];
 	e->clear_first = random_chance(&r, 64);
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		make(&r, e);

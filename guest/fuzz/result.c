@@ -115,17 +115,37 @@ static void ro_record_failed(struct record *r, const struct entry *e, const stru
 		record_put(r, field_info[FI_VM_INSTRUCTION_ERROR].name, ro[FI_VM_INSTRUCTION_ERROR]);
 }
 
-static bool is_interesting(const struct entry *e, const struct result *r, unsigned field, bool full)
-{
-	bool guest = field_info[field].group == GUEST && r->kind != FAILED;
+/* The known fields that are not RO, in their order; and what is read after an entry of each kind. */
+static struct {
+	struct field_set all, guest, controls, ro, ro_main;
+} fields;
 
-	if (full || (guest && r->kind == EXITED) || field == FI_ENTRY_CONTROLS ||
-	    field == FI_ENTRY_INTERRUPTION_INFO)
-		return true;
+void result_init(void)
+{
+	for (unsigned i = 0; i < FI_COUNT; i++) {
+		if (field_known[i])
+			field_set_add(field_info[i].group == RO ? &fields.ro : &fields.all,
+				      (enum field_index)i);
+		if (field_known[i] && field_info[i].group == GUEST)
+			field_set_add(&fields.guest, (enum field_index)i);
+	}
+	field_set_add(&fields.controls, FI_ENTRY_CONTROLS);
+	field_set_add(&fields.controls, FI_ENTRY_INTERRUPTION_INFO);
+	field_set_add(&fields.ro_main, FI_EXIT_REASON);
+	field_set_add(&fields.ro_main, FI_EXIT_QUALIFICATION);
+	field_set_add(&fields.ro_main, FI_VM_INSTRUCTION_ERROR);
+}
+
+static struct field_set interesting(const struct entry *e, const struct result *r, bool full)
+{
+	struct field_set set = full ? fields.all : fields.controls;
+
+	if (r->kind == EXITED)
+		field_set_add_all(&set, &fields.guest);
 	for (unsigned i = 0; i < e->count; i++)
-		if (e->mutation[i].field == (int)field)
-			return true;
-	return false;
+		if (e->mutation[i].field >= 0)
+			field_set_add(&set, (enum field_index)e->mutation[i].field);
+	return set;
 }
 
 /* What the RO fields held, for the next entry that must leave them alone. */
@@ -139,10 +159,10 @@ static void ro_remember(struct base *b, const struct result *r, const u64 *ro, b
 /* The fields that are not RO: what differs from before the entry; and puts the base's value back. */
 static void fields_record(struct record *r, const struct entry *e, const struct result *result, bool full)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++) {
+	const struct field_set set = interesting(e, result, full);
+
+	FIELD_SET_EACH (i, &set) {
 		const struct field_info *f = &field_info[i];
-		if (f->group == RO || !field_known[i] || !is_interesting(e, result, i, full))
-			continue;
 		u64 value = vmread_fast(f->encoding);
 		u64 masked = value == e->image.f[i] ? 0 : mask_bits(e, (enum field_index)i);
 		if ((value ^ e->image.f[i]) & ~masked)
@@ -155,12 +175,8 @@ static void fields_record(struct record *r, const struct entry *e, const struct 
 /* Reason, qualification and error number, or all of the RO fields. */
 static void ro_read(u64 *ro, bool all)
 {
-	for (unsigned i = 0; i < FI_COUNT; i++) {
-		bool main = i == FI_EXIT_REASON || i == FI_EXIT_QUALIFICATION ||
-			    i == FI_VM_INSTRUCTION_ERROR;
-		if (field_info[i].group == RO && field_known[i] && (all || main))
-			ro[i] = vmread_fast(field_info[i].encoding);
-	}
+	FIELD_SET_EACH (i, all ? &fields.ro : &fields.ro_main)
+		ro[i] = vmread_fast(field_info[i].encoding);
 }
 
 /* Without "use TPR shadow" nothing writes the page: then it is not looked at. */
@@ -243,12 +259,15 @@ static void print_mutations(const struct entry *e)
 
 static void enter(struct entry *e, struct result *r)
 {
+	static const struct base *current;
 	struct base *b = e->base;
 	u64 failed;
 
 	if (e->clear_first)
 		vmclear(&b->region);
-	vmptrld(&b->region);
+	if (e->clear_first || b != current)
+		vmptrld(&b->region);
+	current = b;
 	b->launched = b->launched && !e->clear_first;
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->mutation[i].field >= 0)

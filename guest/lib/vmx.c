@@ -65,7 +65,7 @@ static u64 control_msr(enum control_word word)
 		[PROC2] = MSR_IA32_VMX_PROCBASED_CTLS2,  [EXIT] = MSR_IA32_VMX_TRUE_EXIT_CTLS,
 		[ENTRY] = MSR_IA32_VMX_TRUE_ENTRY_CTLS,
 	};
-	if (word == PROC2 && !vmx_allows(PROC, PROC_ACTIVATE_SECONDARY))
+	if (!plain[word] || (word == PROC2 && !vmx_allows(PROC, PROC_ACTIVATE_SECONDARY)))
 		return 0;
 	return rdmsr(rdmsr(MSR_IA32_VMX_BASIC) & VMX_BASIC_TRUE_CONTROLS ? precise[word] : plain[word]);
 }

@@ -182,9 +182,12 @@ static void r16_resume(void)
 	launch_runs("R16", "VMLAUNCH (0: it ran)", false);
 	bad_controls();
 	check_insn("R16", "VMRESUME with bad controls", VALID(7), vmresume());
+	check_insn("R16", "VMRESUME with bad controls, and nothing changed since", VALID(7), vmresume());
 	vmcs_set(VMCS_CR3_TARGET_COUNT, 0);
 	bad_host();
 	check_insn("R16", "VMRESUME with bad host state", VALID(8), vmresume());
+	check_insn("R16", "VMRESUME with bad host state, and nothing changed since", VALID(8),
+		   vmresume());
 	vmcs_set(VMCS_HOST_TR_SELECTOR, read_tr());
 	launch_runs("R16", "the VMCS is still launched: VMRESUME (0: it ran)", true);
 }

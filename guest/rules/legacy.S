@@ -24,6 +24,8 @@ legacy_run:
 	mov 4(%rdx), %rax
 	mov %rax, saved_tss_stack
 	mov %rdx, saved_tss
+	mov %cr3, %rax
+	mov %rax, saved_cr3
 	sidt saved_idt
 	push $SEL_CODE32
 	push $leave_long_mode
@@ -47,7 +49,14 @@ leave_long_mode:
 	je 1f
 	cmp $LEGACY_V86, %esi
 	je 2f
+	cmp $LEGACY_PAE, %esi
+	je 3f
 	ljmp $SEL_CODE16, $LOW(enter_real)
+3:	mov legacy_cr3, %ecx
+	mov %ecx, %cr3
+	mov %cr0, %ecx
+	or $CR0_PG, %ecx
+	mov %ecx, %cr0
 1:	xor %esi, %esi
 	jmp *%eax
 2:	movl $exception_stack, 4(%ebx) /* ESP0 */
@@ -85,6 +94,11 @@ back:
 	mov $SEL_DATA, %eax
 	mov %eax, %ds
 	mov %eax, %ss
+	mov %cr0, %eax
+	and $~CR0_PG, %eax
+	mov %eax, %cr0
+	mov saved_cr3, %eax
+	mov %eax, %cr3
 	mov $MSR_EFER, %ecx
 	rdmsr
 	or $EFER_LME, %eax
@@ -205,6 +219,11 @@ legacy_idt_32: /* snippets.c fills it: a relocation cannot halve an address */
 saved_stack:
 	.skip 8
 saved_tss:
+	.skip 8
+saved_cr3:
+	.skip 8
+	.globl legacy_cr3
+legacy_cr3:
 	.skip 8
 saved_tss_stack:
 	.skip 8

@@ -25,6 +25,7 @@ void guest_main(void)
 	rules_access();
 	rules_operands();
 	rules_entry();
+	rules_mode();
 	rules_many();
 	rules_invalidate();
 	rules_l2();

@@ -10,6 +10,7 @@ void rules_pointers(void); /* R7 to R9 */
 void rules_access(void); /* R10 and R12 */
 void rules_operands(void); /* R11, and operands of every form */
 void rules_entry(void); /* R13 to R17 */
+void rules_mode(void); /* R16, in legacy mode too */
 void rules_many(void); /* R9, with many VMCSs */
 void rules_invalidate(void); /* R18 */
 void rules_l2(void); /* R19 and R20 */

@@ -56,6 +56,11 @@ struct trap snippet_v86(enum snippet s)
 	return run_legacy(low_snippet(s), LEGACY_V86);
 }
 
+void legacy_run_pae(const char *code)
+{
+	run_legacy((u64)code, LEGACY_PAE);
+}
+
 struct trap snippet_unpaged(enum snippet s)
 {
 	return run_legacy(snippet32[s], LEGACY_PROTECTED);

@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	static struct dump dump;
 	static struct processor processor;
 	static enum verdict verdicts[CHECK_COUNT];
+	static struct check_index index;
 	struct text_error error;
 
 	if (!size)
@@ -42,8 +43,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (dump.known_count < 20) /* judging what is mostly missing takes long, and reads nothing */
 		return 0;
 	judge(verdicts, &dump, &processor);
+	check_index_make(&index);
 	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++)
 		if (verdicts[id] == BROKEN)
-			(void)check_nearest(&dump.in, (enum check_id)id);
+			(void)check_nearest(&dump.in, (enum check_id)id, &index);
 	return 0;
 }

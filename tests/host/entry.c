@@ -94,6 +94,9 @@ void entry_64(struct entry *e)
 		.l1_ia32e = true,
 		.efer_valid = EFER_ALL,
 		.debugctl_valid = BIT(0) | DEBUGCTL_BTF,
+		.perf_global_valid = BITS(34, 32) | BITS(3, 0),
+		.rtit_ctl_valid = BITS(17, 7) | BITS(3, 0),
+		.lbr_ctl_valid = BITS(22, 16) | BITS(3, 0),
 		.current_vmcs = {CURRENT_VMCS},
 	};
 }
@@ -143,13 +146,7 @@ void entry_host32(struct entry *e)
 
 static u64 *control_word(struct entry *e, enum control_index control)
 {
-	u64 *const words[CONTROL_WORDS] = {
-		[PIN] = &e->v.pin_controls,     [PROC] = &e->v.proc_controls,
-		[PROC2] = &e->v.proc2_controls, [EXIT] = &e->v.exit_controls,
-		[ENTRY] = &e->v.entry_controls,
-	};
-
-	return words[control_info[control].word];
+	return &e->v.f[control_field[control_info[control].word]];
 }
 
 void on(struct entry *e, enum control_index control)
@@ -160,6 +157,10 @@ void on(struct entry *e, enum control_index control)
 	e->caps.ctl[c->word].may_be_1 |= 1u << c->bit;
 	if (c->word == PROC2)
 		on(e, CI_PROC_ACTIVATE_SECONDARY);
+	if (c->word == PROC3)
+		on(e, CI_PROC_ACTIVATE_TERTIARY);
+	if (c->word == EXIT2)
+		on(e, CI_EXIT_ACTIVATE_SECONDARY);
 }
 
 void off(struct entry *e, enum control_index control)
@@ -196,10 +197,21 @@ static void expect_only(const struct entry *e, enum check_id id, const char *fil
 				  i == (int)id ? "does not fire" : "fires");
 }
 
+const struct check_index *entry_check_index(void)
+{
+	static struct check_index index;
+	static bool made;
+
+	if (!made)
+		check_index_make(&index);
+	made = true;
+	return &index;
+}
+
 /* A legal value is there to be found for each of them, and it is one. */
 static void expect_nearest(const struct entry *e, const char *file, int line)
 {
-	struct check_fix fix = check_nearest(&e->in, e->id);
+	struct check_fix fix = check_nearest(&e->in, e->id, entry_check_index());
 	struct vmcs12 mended = e->v;
 	struct check_in in = e->in;
 

@@ -35,13 +35,16 @@ void entry_real(struct entry *e);
 /* A 32-bit guest of a host that is not in IA-32e mode. */
 void entry_host32(struct entry *e);
 
-/* Sets a control, and "activate secondary controls" where it is needed; clears one. Setting one that
+/* Sets a control, and what activates its word; clears one. Setting one that
  * L1 is not offered offers it. */
 void on(struct entry *e, enum control_index control);
 void off(struct entry *e, enum control_index control);
 
 /* Injects an event: type, vector, and what else there is to set. */
 void inject(struct entry *e, enum intr_type type, u32 vector, u32 more);
+
+/* Of all rows, made once. */
+const struct check_index *entry_check_index(void);
 
 void entry_fires(struct entry *e, const char *file, int line);
 void entry_fires_first(struct entry *e, const char *file, int line);

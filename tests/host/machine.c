@@ -47,6 +47,8 @@ void machine_all(struct caps *hw)
 	*machine_msr(hw, MSR_IA32_VMX_VMCS_ENUM) = 0x60;
 	*machine_msr(hw, MSR_IA32_VMX_EPT_VPID_CAP) = 0xf01077341c1; /* 5-level, advanced information */
 	*machine_msr(hw, MSR_IA32_VMX_VMFUNC) = 1;
+	*machine_msr(hw, MSR_IA32_VMX_PROCBASED_CTLS3) = listed(PROC3);
+	*machine_msr(hw, MSR_IA32_VMX_EXIT_CTLS2) = listed(EXIT2);
 	caps_decode(hw);
 }
 
@@ -55,7 +57,7 @@ void machine_first(struct caps *hw)
 	machine_all(hw);
 	*machine_msr(hw, MSR_IA32_VMX_BASIC) &= ~VMX_BASIC_TRUE_CONTROLS;
 	*machine_msr(hw, MSR_IA32_VMX_PROCBASED_CTLS) &= ~((u64)PROC_ACTIVATE_SECONDARY << 32);
-	for (u32 msr = MSR_IA32_VMX_PROCBASED_CTLS2; msr <= MSR_IA32_VMX_VMFUNC; msr++)
+	for (u32 msr = MSR_IA32_VMX_PROCBASED_CTLS2; msr <= MSR_IA32_VMX_EXIT_CTLS2; msr++)
 		*machine_msr(hw, msr) = 0;
 	caps_decode(hw);
 }

@@ -7,7 +7,6 @@
 #include "nested/check.def"
 #undef K
 #define R(id, title, text, by, test) void test_##test(void);
-#define N(id, title, text, word, bit, control)
 #include "nested/rules.def"
 #undef R
 
@@ -18,7 +17,6 @@ static void (*const demanded[])(void) = {
 #define R(id, title, text, by, test) test_##test,
 #include "nested/rules.def"
 #undef R
-#undef N
 };
 
 unsigned rows_demanded(void)

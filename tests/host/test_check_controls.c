@@ -355,6 +355,12 @@ CHECK_TEST(eptp_reserved)
 	e->v.ept_pointer |= BIT(7);
 	off(e, CI_PROC2_ENABLE_EPT);
 	PASSES(e);
+	use_ept(e);
+	e->caps.ept_vpid |= BIT(23);
+	e->v.ept_pointer = EPTP(4, MT_WB) | BIT(7);
+	PASSES(e);
+	e->v.ept_pointer ^= BIT(7) | BIT(8);
+	FIRES(e);
 }
 
 CHECK_TEST(eptp_width)

@@ -13,7 +13,7 @@ static struct entry e;
 
 static void expect_fix(enum check_id id, enum field_index field, u64 value, int line)
 {
-	struct check_fix fix = check_nearest(&e.in, id);
+	struct check_fix fix = check_nearest(&e.in, id, entry_check_index());
 
 	if (!fix.found || fix.field != field || fix.value != value)
 		test_fail(__FILE__, line, "%s: %s %#llx", check_info[id].name,
@@ -85,8 +85,8 @@ TEST(check_nearest_may_find_nothing)
 {
 	entry_pae(&e);
 	e.in.pdpte[2] = PTE_P | BIT(1);
-	EXPECT(!check_nearest(&e.in, CHECK_guest_pdpte_memory).found ||
-	       check_nearest(&e.in, CHECK_guest_pdpte_memory).field != FI_GUEST_CR3);
+	EXPECT(!check_nearest(&e.in, CHECK_guest_pdpte_memory, entry_check_index()).found ||
+	       check_nearest(&e.in, CHECK_guest_pdpte_memory, entry_check_index()).field != FI_GUEST_CR3);
 }
 
 TEST(check_inputs_have_names_and_values)
@@ -237,23 +237,6 @@ TEST(check_holds_where_its_control_is_0)
 		}
 }
 
-/* --- rules.def --- */
-
-/* What has no rows, no processor makes L0 offer. */
-TEST(rules_of_absent_controls_are_not_offered)
-{
-	struct caps hw = {.maxphyaddr = 46, .linear_bits = 57}, l1;
-
-	for (unsigned i = 0; i < CAPS_MSR_COUNT; i++)
-		hw.msr[i] = 0xffffffff00000000 | BIT(55);
-	caps_decode(&hw);
-	caps_l1(&l1, &hw);
-	for (int i = 0; i < RULE_ABSENT_COUNT; i++)
-		if (l1.ctl[rule_absent[i].word].may_be_1 >> rule_absent[i].bit & 1)
-			test_fail(__FILE__, __LINE__, "%s is offered, %s is no row of check.def",
-				  rule_absent[i].control, rule_absent[i].name);
-}
-
 /* --- the words --- */
 
 TEST(refusal_names_rule_values_and_a_legal_one)
@@ -262,7 +245,7 @@ TEST(refusal_names_rule_values_and_a_legal_one)
 
 	entry_64(&e);
 	e.v.guest_rflags = 0;
-	refusal_check(text, &e.in, CHECK_guest_rflags_fixed);
+	refusal_check(text, &e.in, CHECK_guest_rflags_fixed, entry_check_index());
 	EXPECT(strcmp(text,
 		      "guest_rflags_fixed: RFLAGS: bit 1 is 1 (SDM: Checks on Guest RIP, RFLAGS, and SSP): "
 		      "GUEST_RFLAGS=0; nearest legal GUEST_RFLAGS=0x2") == 0);
@@ -280,7 +263,7 @@ TEST(refusal_fits)
 	memset(&e.v, 0xff, sizeof(e.v));
 	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++) {
 		memset(text, 'x', sizeof(text));
-		refusal_check(text, &e.in, (enum check_id)id);
+		refusal_check(text, &e.in, (enum check_id)id, entry_check_index());
 		EXPECT(memchr(text, 0, REFUSAL_TEXT) != NULL);
 		EXPECT_EQ(text[REFUSAL_TEXT], 'x');
 	}

@@ -42,10 +42,7 @@ static const u64 *run(struct merge *m)
 
 static u64 word(struct merge *m, enum control_word word)
 {
-	static const enum field_index field[CONTROL_WORDS] = {FI_PIN_CONTROLS, FI_PROC_CONTROLS,
-							      FI_PROC2_CONTROLS, FI_EXIT_CONTROLS,
-							      FI_ENTRY_CONTROLS};
-	return run(m)[field[word]];
+	return run(m)[control_field[word]];
 }
 
 /* --- which fields --- */
@@ -79,13 +76,13 @@ TEST(merge_controls_are_the_processors)
 	for (int i = CI_ALWAYS + 1; i < CI_COUNT; i++)
 		if (control_info[i].offered)
 			on(&m.e, (enum control_index)i);
-	for (int w = 0; w < CONTROL_WORDS; w++)
+	for (int w = PIN; w <= ENTRY; w++)
 		m.hw.ctl[w].may_be_1 = m.hw.ctl[w].must_be_1 | (w == PROC ? PROC_ACTIVATE_SECONDARY : 0);
-	for (int w = 0; w < CONTROL_WORDS; w++)
+	for (int w = PIN; w <= ENTRY; w++)
 		EXPECT_EQ(word(&m, (enum control_word)w) & ~(u64)m.hw.ctl[w].may_be_1, 0);
 	init(&m);
 	m.e.v.pin_controls = m.e.v.proc_controls = m.e.v.exit_controls = m.e.v.entry_controls = 0;
-	for (int w = 0; w < CONTROL_WORDS; w++)
+	for (int w = PIN; w <= ENTRY; w++)
 		EXPECT_EQ(m.hw.ctl[w].must_be_1 & ~word(&m, (enum control_word)w), 0);
 }
 
@@ -123,7 +120,7 @@ TEST(merge_adds_no_hidden_control)
 		struct merge m;
 
 		init(&m);
-		if (!c->offered)
+		if (!c->offered && c->word <= ENTRY) /* vmcs02 has no words beyond */
 			EXPECT_EQ(word(&m, c->word) >> c->bit & 1, 0);
 	}
 }

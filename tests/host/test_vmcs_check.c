@@ -249,6 +249,9 @@ void vmcs_check_names(const struct entry *e, enum check_id only, const char *fil
 	processor = (struct processor){.caps = e->caps,
 				       .efer_valid = e->in.efer_valid,
 				       .debugctl_valid = e->in.debugctl_valid,
+				       .perf_global_valid = e->in.perf_global_valid,
+				       .rtit_ctl_valid = e->in.rtit_ctl_valid,
+				       .lbr_ctl_valid = e->in.lbr_ctl_valid,
 				       .rtm = e->in.rtm,
 				       .sgx = e->in.sgx};
 	for (unsigned i = 0; i < CHECK_INPUTS; i++)
@@ -373,7 +376,7 @@ TEST(caps_text_broken)
 	EXPECT_EQ(error.line, 1);
 	EXPECT(!read_caps("address sizes : 99 bits physical, 48 bits virtual\n"));
 	EXPECT(!read_caps("address sizes : 39 bits physical, 47 bits virtual\n"));
-	EXPECT(!read_caps("0x47f = 0x1\n0x492 = 0x1\n"));
+	EXPECT(!read_caps("0x47f = 0x1\n0x494 = 0x1\n"));
 }
 
 /* The built-in ones are consistent in themselves: must-be-1 may be 1, and fixed bits agree. */

@@ -11,9 +11,13 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
             'linux': the lines of L1's and L2's user space are, and L1's kernel has no more warnings
   rules     numbers N for which a line "ok RN ..." must be there
 """
+import os
+import re
+
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
 ICELAKE = {'MODEL': 'corei7_icelake_u'}
+IVYBRIDGE = {'MODEL': 'corei7_ivy_bridge_3770k'}  # has no VMCS shadowing
 PAIR = object()
 
 BARE = {'L0': 'none'}
@@ -55,6 +59,12 @@ def diff_fuzz(name, status=0, **options):
                out=['(?m)^ok bare and nested agree'] if status == 0 else [])
 
 
+def refused_by_fuzz():
+    """The rules that refused.def says guest/fuzz breaks."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'refused.def')) as file:
+        return re.findall(r'(?m)^M\((\w+), "fuzz', file.read())
+
+
 MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine/probe.c'}
 
 # VM entries that L0's own checks let pass, and hardware does not: none.
@@ -69,30 +79,33 @@ CASES = [
     # The main job: Debian's kernel as L1.
     linux('linux skylake', SKYLAKE),
     linux('linux haswell', HASWELL),
+    linux('linux ivybridge', IVYBRIDGE),
     # L2's pages go away all the time: faults while its timer interrupts are delivered.
     pressure('linux pressure', 5, SKYLAKE),
 
     # Our own L1 programs.
     row('demo skylake', PAIR, {'L1': 'build/guest/demo.elf', **SKYLAKE}, same='all'),
     row('demo haswell', PAIR, {'L1': 'build/guest/demo.elf', **HASWELL}, same='all'),
+    row('demo ivybridge', PAIR, {'L1': 'build/guest/demo.elf', **IVYBRIDGE}, same='all'),
     # A refused entry: which rule, the values, a legal one, and all of vmcs12 where that is asked for.
     row('refused entry', NESTED, {'L1': 'build/guest/demo.elf', 'L0_ARGS': 'dump=refused', **SKYLAKE},
         log=[r'L2 entry refused: guest_rflags_fixed: .*: GUEST_RFLAGS=0x0; nearest legal GUEST_RFLAGS=0x2\n',
              r'\*\*\* VMCS \*\*\*\n(nestling: \w+ = 0x[0-9a-f]+\n)+nestling: \*\*\* end of VMCS',
              r'nestling: 0x480: 0x']),
-    row('rules skylake', PAIR, {'L1': 'build/guest/rules.elf', **SKYLAKE}, same='all', rules=range(1, 21),
-        log=[NOT_BY_HARDWARE]),
-    row('rules haswell', PAIR, {'L1': 'build/guest/rules.elf', **HASWELL}, same='all', rules=range(1, 21),
-        log=[NOT_BY_HARDWARE]),
+    *[row(f'rules {name}', PAIR, {'L1': 'build/guest/rules.elf', **model}, same='all', rules=range(1, 21), log=[NOT_BY_HARDWARE])
+      for name, model in (('skylake', SKYLAKE), ('haswell', HASWELL), ('ivybridge', IVYBRIDGE))],
     row('apic skylake', PAIR, {'L1': 'build/guest/apic.elf', **SKYLAKE}, same='all'),
     row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
+    row('apic ivybridge', PAIR, {'L1': 'build/guest/apic.elf', **IVYBRIDGE}, same='all'),
 
     row('task skylake', PAIR, {'L1': 'build/guest/task.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
+    row('task ivybridge', PAIR, {'L1': 'build/guest/task.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
 
     # L0's memory, attacked; bare there is none.
     hostile('skylake', SKYLAKE),
     hostile('haswell', HASWELL),
     hostile('icelake', ICELAKE),
+    hostile('ivybridge', IVYBRIDGE),
     row('hostile bare', BARE, {'L1': 'build/guest/hostile.elf'}, out=['(?m)^skip all: ']),
 
     # Of two processors L1 gets one, and sees one.
@@ -100,9 +113,11 @@ CASES = [
         out=['(?m)^L2: ok the end', '(?m)^L1: processors 1$', '(?m)^L1: end']),
     row('ept skylake', PAIR, {'L1': 'build/guest/ept.elf', **SKYLAKE}, same='all', rules=[78, 82, 83, 84]),
     row('ept haswell', PAIR, {'L1': 'build/guest/ept.elf', **HASWELL}, same='all', rules=[78, 82, 83, 84]),
+    row('ept ivybridge', PAIR, {'L1': 'build/guest/ept.elf', **IVYBRIDGE}, same='all', rules=[78, 82, 83, 84]),
     row('ept, no tables left', NESTED, {'L1': 'build/guest/ept.elf', **SKYLAKE}, log=['EPT02 has used up its']),
     row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
     row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
+    row('events ivybridge', PAIR, {'L1': 'build/guest/events.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
     row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
 
     # The trace of an exit that waits (docs/events.md): the VM entry that injects, its delivery again after an EPT02
@@ -115,8 +130,11 @@ CASES = [
              r'^(?![\s\S]*in flight: (?!nothing;)[^;]*; pending: [^:]*: exit \d)']),
 
     # VM entries at random, the same bare and nested.
+    row('refused by name', NESTED, {'L1': 'build/guest/fuzz.elf', 'L1_ARGS': 'seed=1 n=100000', 'TIMEOUT': '600', **SKYLAKE},
+        log=[f'L2 entry refused: {rule}: ' for rule in refused_by_fuzz()]),
     diff_fuzz('skylake', SEED='1', N='100000', **SKYLAKE),
     diff_fuzz('haswell', SEED='2', N='100000', **HASWELL),
+    diff_fuzz('ivybridge', SEED='3', N='20000', **IVYBRIDGE),
     diff_fuzz('not a number', N='many', status=2),
 
     # Somebody else's, that knows nothing of VMX.

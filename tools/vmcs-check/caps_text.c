@@ -7,26 +7,49 @@
 
 #define EFER_64 (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define DEBUGCTL_USUAL (BITS(15, 6) | DEBUGCTL_BTF | BIT(0))
+/* Four general counters and three fixed ones. */
+#define PERF_GLOBAL_USUAL (BITS(34, 32) | BITS(3, 0))
+/* All that CPUID.14H of this family reports: CR3 filter, CYC and MTC packets, ToPA, two address ranges. */
+#define RTIT_CTL_USUAL \
+	(BITS(39, 32) | BITS(27, 24) | BITS(22, 19) | BITS(17, 13) | BITS(11, 7) | BITS(3, 0))
 
 /* All capability MSRs, from 0x480. */
 static const struct profile {
 	const char *name, *about;
 	u64 msr[CAPS_MSR_COUNT];
 	u8 maxphyaddr, linear_bits;
-	u64 debugctl_valid;
+	u64 debugctl_valid, perf_global_valid, rtit_ctl_valid, lbr_ctl_valid;
 	bool rtm, sgx;
 } profiles[] = {
 	{
 		"skylake",
 		"a client processor of the Skylake family (06_9EH), as it reports itself",
-		{0x00da040000000004, 0x0000007f00000016, 0xfff9fffe0401e172, 0x01ffffff00036dff,
-		 0x0003ffff000011ff, 0x000000007004c1e7, 0x0000000080000021, 0x00000000ffffffff,
-		 0x0000000000002000, 0x00000000003727ff, 0x000000000000002e, 0x005fbcff00000000,
-		 0x00000f0106734141, 0x0000007f00000016, 0xfff9fffe04006172, 0x01ffffff00036dfb,
-		 0x0003ffff000011fb, 0x0000000000000001},
+		{0x00da040000000004,
+		 0x0000007f00000016,
+		 0xfff9fffe0401e172,
+		 0x01ffffff00036dff,
+		 0x0003ffff000011ff,
+		 0x000000007004c1e7,
+		 0x0000000080000021,
+		 0x00000000ffffffff,
+		 0x0000000000002000,
+		 0x00000000003727ff,
+		 0x000000000000002e,
+		 0x005fbcff00000000,
+		 0x00000f0106734141,
+		 0x0000007f00000016,
+		 0xfff9fffe04006172,
+		 0x01ffffff00036dfb,
+		 0x0003ffff000011fb,
+		 0x0000000000000001,
+		 0,
+		 0},
 		39,
 		48,
 		DEBUGCTL_USUAL,
+		PERF_GLOBAL_USUAL,
+		RTIT_CTL_USUAL,
+		0,
 		false,
 		true,
 	},
@@ -36,10 +59,13 @@ static const struct profile {
 		{0x00da040000000004, 0xffffffff00000016, 0xffffffff0401e172, 0xffffffff00036dff,
 		 0xffffffff000011ff, 0x00000000700fc1ff, 0x0000000080000021, 0x00000000ffffffff,
 		 0x0000000000002000, 0xffffffffffffffff, 0x0000000000000060, 0xffffffff00000000,
-		 0x00000f01077341c1, 0xffffffff00000016, 0xffffffff04006172, 0xffffffff00036dfb,
-		 0xffffffff000011fb, 0xffffffffffffffff},
+		 0x00000f0107f341c1, 0xffffffff00000016, 0xffffffff04006172, 0xffffffff00036dfb,
+		 0xffffffff000011fb, 0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff},
 		52,
 		57,
+		~0ull,
+		~0ull,
+		~0ull,
 		~0ull,
 		true,
 		true,
@@ -59,6 +85,9 @@ bool processor_by_name(struct processor *p, const char *name)
 			.caps = {.maxphyaddr = from->maxphyaddr, .linear_bits = from->linear_bits},
 			.efer_valid = EFER_64,
 			.debugctl_valid = from->debugctl_valid,
+			.perf_global_valid = from->perf_global_valid,
+			.rtit_ctl_valid = from->rtit_ctl_valid,
+			.lbr_ctl_valid = from->lbr_ctl_valid,
 			.rtm = from->rtm,
 			.sgx = from->sgx};
 		memcpy(p->caps.msr, from->msr, sizeof(p->caps.msr));
@@ -85,12 +114,26 @@ static const struct {
 	{ \
 #name, MSR_##name \
 	}
-	M(IA32_VMX_BASIC),          M(IA32_VMX_PINBASED_CTLS),      M(IA32_VMX_PROCBASED_CTLS2),
-	M(IA32_VMX_PROCBASED_CTLS), M(IA32_VMX_EXIT_CTLS),          M(IA32_VMX_ENTRY_CTLS),
-	M(IA32_VMX_MISC),           M(IA32_VMX_CR0_FIXED0),         M(IA32_VMX_CR0_FIXED1),
-	M(IA32_VMX_CR4_FIXED0),     M(IA32_VMX_CR4_FIXED1),         M(IA32_VMX_VMCS_ENUM),
-	M(IA32_VMX_EPT_VPID_CAP),   M(IA32_VMX_TRUE_PINBASED_CTLS), M(IA32_VMX_TRUE_PROCBASED_CTLS),
-	M(IA32_VMX_TRUE_EXIT_CTLS), M(IA32_VMX_TRUE_ENTRY_CTLS),    M(IA32_VMX_VMFUNC),
+	M(IA32_VMX_BASIC),
+	M(IA32_VMX_PINBASED_CTLS),
+	M(IA32_VMX_PROCBASED_CTLS2),
+	M(IA32_VMX_PROCBASED_CTLS),
+	M(IA32_VMX_EXIT_CTLS),
+	M(IA32_VMX_ENTRY_CTLS),
+	M(IA32_VMX_MISC),
+	M(IA32_VMX_CR0_FIXED0),
+	M(IA32_VMX_CR0_FIXED1),
+	M(IA32_VMX_CR4_FIXED0),
+	M(IA32_VMX_CR4_FIXED1),
+	M(IA32_VMX_VMCS_ENUM),
+	M(IA32_VMX_EPT_VPID_CAP),
+	M(IA32_VMX_TRUE_PINBASED_CTLS),
+	M(IA32_VMX_TRUE_PROCBASED_CTLS),
+	M(IA32_VMX_TRUE_EXIT_CTLS),
+	M(IA32_VMX_TRUE_ENTRY_CTLS),
+	M(IA32_VMX_VMFUNC),
+	M(IA32_VMX_PROCBASED_CTLS3),
+	M(IA32_VMX_EXIT_CTLS2),
 #undef M
 };
 
@@ -187,9 +230,12 @@ static void read_facts(struct caps_reader *r, struct text t)
 
 	for (; t.at < t.end; t.at++) {
 		struct text next = t;
-		u64 *wide = text_skip(&next, "efer_valid: ")     ? &r->p->efer_valid :
-			    text_skip(&next, "debugctl_valid: ") ? &r->p->debugctl_valid :
-								   NULL;
+		u64 *wide = text_skip(&next, "efer_valid: ")        ? &r->p->efer_valid :
+			    text_skip(&next, "debugctl_valid: ")    ? &r->p->debugctl_valid :
+			    text_skip(&next, "perf_global_valid: ") ? &r->p->perf_global_valid :
+			    text_skip(&next, "rtit_ctl_valid: ")    ? &r->p->rtit_ctl_valid :
+			    text_skip(&next, "lbr_ctl_valid: ")     ? &r->p->lbr_ctl_valid :
+								      NULL;
 		bool *flag = wide                      ? NULL :
 			     text_skip(&next, "rtm: ") ? &r->p->rtm :
 			     text_skip(&next, "sgx: ") ? &r->p->sgx :

@@ -11,7 +11,7 @@
 struct processor {
 	const char *name, *about;
 	struct caps caps; /* decoded */
-	u64 efer_valid, debugctl_valid;
+	u64 efer_valid, debugctl_valid, perf_global_valid, rtit_ctl_valid, lbr_ctl_valid;
 	bool rtm, sgx;
 };
 

@@ -91,12 +91,8 @@ static enum verdict judge_unknown(const struct dump *dump, const struct check_in
 /* A control that is 0 settles the matter (check.def). */
 static bool control_is_0(const struct dump *dump, enum control_index control)
 {
-	static const u8 words[CONTROL_WORDS] = {
-		[PIN] = FI_PIN_CONTROLS,   [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
-		[EXIT] = FI_EXIT_CONTROLS, [ENTRY] = FI_ENTRY_CONTROLS,
-	};
 	const struct control_info *c = &control_info[control];
-	unsigned word = words[c->word];
+	unsigned word = control_field[c->word];
 
 	return control != CI_ALWAYS && dump->known[word] && !(dump->v.f[word] >> c->bit & 1);
 }
@@ -107,6 +103,9 @@ void judge(enum verdict verdicts[CHECK_COUNT], struct dump *dump, const struct p
 	dump->in.caps = &processor->caps;
 	dump->in.efer_valid = processor->efer_valid;
 	dump->in.debugctl_valid = processor->debugctl_valid;
+	dump->in.perf_global_valid = processor->perf_global_valid;
+	dump->in.rtit_ctl_valid = processor->rtit_ctl_valid;
+	dump->in.lbr_ctl_valid = processor->lbr_ctl_valid;
 	dump->in.rtm = processor->rtm;
 	dump->in.sgx = processor->sgx;
 	verdicts[CHECK_PASSED] = HOLDS;

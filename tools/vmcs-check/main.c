@@ -3,7 +3,6 @@
  * Exits 0 if no rule is broken, 1 if one is, 2 on a broken input or call.
  */
 #include "nested/check_report.h"
-#include "nested/rules.h"
 #include "tools/vmcs-check/judge.h"
 
 #include <errno.h>
@@ -152,10 +151,10 @@ static const char *outcome(const struct check_info *row)
 	return outcomes[row->failure];
 }
 
-static void print_broken(const struct dump *dump, enum check_id id)
+static void print_broken(const struct dump *dump, enum check_id id, const struct check_index *index)
 {
 	const struct check_info *row = &check_info[id];
-	struct check_fix fix = check_nearest(&dump->in, id);
+	struct check_fix fix = check_nearest(&dump->in, id, index);
 
 	printf("%s: %s\n    SDM: %s; %s\n   ", row->name, row->text, row->title, outcome(row));
 	for (unsigned i = 0; i < row->input_count; i++)
@@ -194,22 +193,6 @@ static void print_missing(const struct dump *dump, const enum verdict *verdicts)
 	printf("%s", any ? "\n" : "");
 }
 
-/* Controls of the dump whose rules there are no predicates for. */
-static void print_unknown_rules(const struct dump *dump)
-{
-	static const u8 words[CONTROL_WORDS] = {
-		[PIN] = FI_PIN_CONTROLS,   [PROC] = FI_PROC_CONTROLS,   [PROC2] = FI_PROC2_CONTROLS,
-		[EXIT] = FI_EXIT_CONTROLS, [ENTRY] = FI_ENTRY_CONTROLS,
-	};
-
-	for (unsigned i = 0; i < RULE_ABSENT_COUNT; i++) {
-		const struct rule_absent *rule = &rule_absent[i];
-
-		if (dump->v.f[words[rule->word]] >> rule->bit & 1)
-			printf("not checked %s: %s\n", rule->name, rule->text);
-	}
-}
-
 /* A kernel that lies above 4 GiB runs in IA-32e mode; its dumps do not say so. */
 static void assume_mode(struct dump *dump)
 {
@@ -223,20 +206,21 @@ static int report(struct dump *dump, const struct options *o)
 {
 	static enum verdict verdicts[CHECK_COUNT];
 	static struct processor processor;
+	static struct check_index index;
 	unsigned counts[SKIPPED + 1] = {0};
 
 	read_processor(&processor, o);
 	assume_mode(dump);
+	check_index_make(&index);
 	judge(verdicts, dump, &processor);
 	for (int id = CHECK_PASSED + 1; id < CHECK_COUNT; id++) {
 		counts[verdicts[id]]++;
 		if (verdicts[id] == BROKEN)
-			print_broken(dump, (enum check_id)id);
+			print_broken(dump, (enum check_id)id, &index);
 		else if (verdicts[id] == SKIPPED && o->list)
 			print_skipped(dump, (enum check_id)id);
 	}
 	print_missing(dump, verdicts);
-	print_unknown_rules(dump);
 	if (dump->dumps > 1)
 		printf("dump %u of %u\n", o->number, dump->dumps);
 	printf("%u rules: %u broken, %u hold, %u skipped; capabilities: %s%s%s\n", CHECK_COUNT - 1,
