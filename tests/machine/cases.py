@@ -11,6 +11,8 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
             'linux': the lines of L1's and L2's user space are, and L1's kernel has no more warnings
   rules     numbers N for which a line "ok RN ..." must be there
 """
+import re
+
 SKYLAKE = {'MODEL': 'corei7_skylake_x'}
 HASWELL = {'MODEL': 'corei7_haswell_4770'}
 ICELAKE = {'MODEL': 'corei7_icelake_u'}
@@ -60,7 +62,13 @@ MODULES = {'L1_MODULES': 'tests/machine/cases.py one "two  three"; tests/machine
 # What trace=events says of an exit that has to wait.
 EXTINT_IN_FLIGHT = 'L2: in flight: external interrupt 0x31'
 FORCED = ('pending: external interrupt: enter, then force an exit: an exit waits for the event in flight '
-          r'\(SDM: Other Causes of VM Exits\)')
+          r'\(SDM: Event Injection\)')
+
+
+def decision(who, in_flight, pending, decided, title):
+    """A line of trace=events, word for word."""
+    return re.escape(f'\nnestling: event: {who}: in flight: {in_flight}; pending: {pending}: {decided} (SDM: {title})\n')
+
 
 CASES = [
     # The main job: Debian's kernel as L1.
@@ -108,6 +116,33 @@ CASES = [
         log=[rf'event: {EXTINT_IN_FLIGHT}, VM entry; {FORCED}\n(nestling: event: {EXTINT_IN_FLIGHT}; {FORCED}\n)+'
              r'nestling: event: L2: in flight: nothing; pending: external interrupt: exit 1 to L1: external-interrupt exiting ',
              r'^(?![\s\S]*in flight: (?!nothing;)[^;]*; pending: [^:]*: exit \d)']),
+
+    # What it says of the other cases of docs/events.md; and never that an event is delivered where none is in flight.
+    row('events, the trace', NESTED, {'L1': 'build/guest/events.elf', 'L1_ARGS': 'only=64e+pending', 'TRACE': 'events', **SKYLAKE},
+        out=['(?m)^the end'],
+        log=[decision('L2', 'nothing', 'external interrupt', 'exit 1 to L1: external-interrupt exiting', 'Other Causes of VM Exits'),
+             decision('L1', 'nothing', 'external interrupt', 'enter, interrupt window awaited: RFLAGS.IF masks interrupts',
+                      'Masking Maskable Hardware Interrupts'),
+             decision('L1', 'nothing', 'external interrupt', 'enter with it injected: the guest takes the interrupt',
+                      'VM-Entry Controls for Event Injection'),
+             decision('L1', 'external interrupt 0x41', 'nothing', 'enter: the event in flight is delivered', 'Event Injection'),
+             decision('L2', 'VM entry', 'external interrupt', 'enter, then force an exit: an exit waits until VM entry is complete',
+                      'Special Features of VM Entry'),
+             decision('L2', 'VM entry', 'debug trap, external interrupt',
+                      'enter, then force an exit: an exit waits for pending debug exceptions',
+                      'Delivery of Pending Debug Exceptions after VM Entry'),
+             decision('L2', 'hardware exception #GP, VM entry', 'NMI',
+                      'enter, then force an exit: an exit waits for the event in flight', 'Event Injection'),
+             decision('L2', 'NMI, VM entry', 'nothing', 'enter: the event in flight is delivered', 'Event Injection'),
+             decision('L2', 'nothing', 'NMI, external interrupt', 'exit 0 to L1: NMI exiting', 'Other Causes of VM Exits'),
+             decision('L2', 'nothing', 'external interrupt', 'exit 7 to L1: interrupt-window exiting, and the window is open',
+                      'Interrupt-Window Exiting and Virtual-Interrupt Delivery'),
+             decision('L2', 'nothing', 'preemption timer, external interrupt',
+                      'exit 52 to L1: the VMX-preemption timer has run out', 'VMX-Preemption Timer'),
+             decision('L1', 'nothing', 'NMI', 'enter, NMI window awaited: NMIs are blocked', 'Interruptibility State'),
+             decision('L1', 'nothing', 'NMI', 'enter with it injected: the guest takes the NMI',
+                      'VM-Entry Controls for Event Injection'),
+             r'^(?![\s\S]*in flight: nothing;[^\n]*: the event in flight is delivered)']),
 
     # VM entries at random, the same bare and nested.
     diff_fuzz('skylake', SEED='1', N='100000', **SKYLAKE),
