@@ -24,7 +24,8 @@
  * event's handler runs (each is one VMCALL), on the right stack, and returns to the right place.
  *
  * `pending` rows have several things pending at one entry, and check that they come out one by one in
- * the right order (pending.c); `special` rows are single rules (special.c); `storm` rows count (storm.c).
+ * the right order (pending.c); `special` rows are single rules (special.c), `activity` rows
+ * those of the HLT and shutdown states (activity.c); `storm` rows count (storm.c).
  *
  * Arguments: `storm=N`, how many interrupts; `only=TEXT` runs the rows with TEXT in their names ("+" is a
  * blank), as with `fields`.
@@ -65,6 +66,7 @@ static void run(unsigned i)
 	if (worlds[i].pending) {
 		rows_pending(&w);
 		rows_special(&w);
+		rows_activity(&w);
 		if (worlds[i].ept)
 			rows_storm(&w);
 	}
