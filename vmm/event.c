@@ -70,6 +70,10 @@ static void force_no_exit(struct vcpu *v)
 /* An entry that failed leaves the field as it was, and what it was made with is not launched. */
 void event_entry_failed(struct vcpu *v)
 {
+	if (v->nested.in_l2 && !v->events.entry_pending)
+		vcpu_shutdown(
+			v, "hardware refuses to go on with L2: exit reason %#x, VM-instruction error %lu",
+			v->exit.reason, vcpu_read(v, VMCS_VM_INSTRUCTION_ERROR));
 	vmcs_clear(v->loaded);
 	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, 0);
 }
