@@ -7,7 +7,7 @@
 #define S BIT(SHUTDOWN)
 #define W BIT(WAIT_FOR_SIPI)
 const struct event_kind_info event_kind_info[EVENT_COUNT] = {
-#define EV(kind, exit, blocked_in, text, title) [EVENT_##kind] = {text, title, exit, blocked_in},
+#define EV(kind, exit, blocked_in, text) [EVENT_##kind] = {text, exit, blocked_in},
 #include "nested/event.def"
 #undef EV
 };
@@ -15,6 +15,12 @@ const struct event_kind_info event_kind_info[EVENT_COUNT] = {
 #undef H
 #undef S
 #undef W
+
+const struct event_rule_info event_rule_info[EVENT_RULE_COUNT] = {
+#define R(rule, text, title) [EVENT_RULE_##rule] = {text, title},
+#include "nested/event_rule.def"
+#undef R
+};
 
 /* What becomes of a pending event at this boundary. */
 enum fate {
@@ -28,7 +34,7 @@ enum fate {
 
 struct verdict {
 	enum fate fate;
-	const char *rule;
+	enum event_rule rule;
 };
 
 static bool shadowed(const struct event_in *in)
@@ -45,42 +51,42 @@ static bool nmi_blocked(const struct event_in *in)
 static struct verdict init(const struct event_in *in)
 {
 	if (in->in_l2)
-		return (struct verdict){EXITS, "an INIT signal exits"};
+		return (struct verdict){EXITS, EVENT_RULE_INIT_EXITS};
 	if (in->l1_vmxon)
-		return (struct verdict){STAYS, "INIT is blocked in VMX root operation"};
-	return (struct verdict){RESETS, "INIT outside VMX operation"};
+		return (struct verdict){STAYS, EVENT_RULE_INIT_BLOCKED};
+	return (struct verdict){RESETS, EVENT_RULE_INIT_RESETS};
 }
 
 static struct verdict sipi(const struct event_in *in)
 {
 	if (in->in_l2)
-		return (struct verdict){EXITS, "a SIPI exits in the wait-for-SIPI state"};
-	return (struct verdict){RESETS, "a SIPI ends the wait-for-SIPI state"};
+		return (struct verdict){EXITS, EVENT_RULE_SIPI_EXITS};
+	return (struct verdict){RESETS, EVENT_RULE_SIPI_STARTS};
 }
 
 static struct verdict mtf(const struct event_in *in)
 {
 	(void)in;
-	return (struct verdict){EXITS, "an MTF VM exit is pending after the instruction"};
+	return (struct verdict){EXITS, EVENT_RULE_MTF_EXITS};
 }
 
 static struct verdict debug_trap(const struct event_in *in)
 {
 	(void)in;
-	return (struct verdict){DELIVERED, "pending debug exceptions come before what is lower"};
+	return (struct verdict){DELIVERED, EVENT_RULE_DEBUG_TRAP};
 }
 
 static struct verdict timer(const struct event_in *in)
 {
 	(void)in;
-	return (struct verdict){EXITS, "the VMX-preemption timer has run out"};
+	return (struct verdict){EXITS, EVENT_RULE_TIMER_EXITS};
 }
 
 static struct verdict nmi_window(const struct event_in *in)
 {
 	if (nmi_blocked(in) || (in->interruptibility & BLOCKING_MOV_SS))
-		return (struct verdict){STAYS, "the NMI window is closed"};
-	return (struct verdict){EXITS, "NMI-window exiting, and the window is open"};
+		return (struct verdict){STAYS, EVENT_RULE_NMI_WINDOW_CLOSED};
+	return (struct verdict){EXITS, EVENT_RULE_NMI_WINDOW_OPEN};
 }
 
 /*
@@ -90,10 +96,10 @@ static struct verdict nmi_window(const struct event_in *in)
 static struct verdict nmi_exit(const struct event_in *in)
 {
 	if (!in->virtual_nmis && nmi_blocked(in))
-		return (struct verdict){STAYS, "NMIs are blocked as long as this guest runs"};
+		return (struct verdict){STAYS, EVENT_RULE_NMI_BLOCKED_HERE};
 	if ((in->interruptibility & BLOCKING_MOV_SS) && !nmi_blocked(in))
-		return (struct verdict){WAITS, "MOV SS blocks NMIs for one instruction"};
-	return (struct verdict){EXITS, "NMI exiting"};
+		return (struct verdict){WAITS, EVENT_RULE_NMI_SHADOWED};
+	return (struct verdict){EXITS, EVENT_RULE_NMI_EXITS};
 }
 
 static struct verdict nmi(const struct event_in *in)
@@ -101,15 +107,15 @@ static struct verdict nmi(const struct event_in *in)
 	if (in->nmi_exiting)
 		return nmi_exit(in);
 	if (nmi_blocked(in) || shadowed(in))
-		return (struct verdict){WAITS, "NMIs are blocked"};
-	return (struct verdict){INJECTED, "the guest takes the NMI"};
+		return (struct verdict){WAITS, EVENT_RULE_NMI_BLOCKED};
+	return (struct verdict){INJECTED, EVENT_RULE_NMI_TAKEN};
 }
 
 static struct verdict interrupt_window(const struct event_in *in)
 {
 	if (!in->interrupt_flag || shadowed(in))
-		return (struct verdict){STAYS, "the interrupt window is closed"};
-	return (struct verdict){EXITS, "interrupt-window exiting, and the window is open"};
+		return (struct verdict){STAYS, EVENT_RULE_INTERRUPT_WINDOW_CLOSED};
+	return (struct verdict){EXITS, EVENT_RULE_INTERRUPT_WINDOW_OPEN};
 }
 
 static struct verdict interrupt(const struct event_in *in)
@@ -117,13 +123,14 @@ static struct verdict interrupt(const struct event_in *in)
 	if (in->external_interrupt_exiting) {
 		/* With IF = 0 no window tells when the blocking is over; it is the NMI window's to tell. */
 		if (shadowed(in) && (in->interrupt_flag || !nmi_blocked(in)))
-			return (struct verdict){WAITS,
-						"STI or MOV SS blocks interrupts for one instruction"};
-		return (struct verdict){EXITS, "external-interrupt exiting"};
+			return (struct verdict){WAITS, EVENT_RULE_INTERRUPT_SHADOWED};
+		return (struct verdict){EXITS, EVENT_RULE_INTERRUPT_EXITS};
 	}
-	if (!in->interrupt_flag || shadowed(in))
-		return (struct verdict){WAITS, "interrupts are blocked"};
-	return (struct verdict){INJECTED, "the guest takes the interrupt"};
+	if (shadowed(in))
+		return (struct verdict){WAITS, EVENT_RULE_INTERRUPT_SHADOWED};
+	if (!in->interrupt_flag)
+		return (struct verdict){WAITS, EVENT_RULE_INTERRUPT_MASKED};
+	return (struct verdict){INJECTED, EVENT_RULE_INTERRUPT_TAKEN};
 }
 
 static struct verdict (*const verdicts[EVENT_COUNT])(const struct event_in *in) = {
@@ -166,56 +173,80 @@ static bool is_window(enum event_kind kind)
 }
 
 /* What is exited, injected or reset for gives the decision its name, whatever of higher priority waits. */
-static void act(struct event_decision *d, enum event_kind kind, const char *rule)
+static void act(struct event_decision *d, enum event_kind kind, enum event_rule rule)
 {
 	d->what = kind;
 	d->rule = rule;
 }
 
 /* Where nothing is, the first kind that waits does. */
-static void name(struct event_decision *d, enum event_kind kind, const char *rule)
+static void name(struct event_decision *d, enum event_kind kind, enum event_rule rule)
 {
 	if (d->what == EVENT_COUNT)
 		act(d, kind, rule);
 }
 
+/* Where nothing waits either, the first that stays pending, or is the entry's own, says why. */
+static void stay(struct event_decision *d, enum event_rule rule)
+{
+	if (d->rule == EVENT_RULE_NOTHING)
+		d->rule = rule;
+}
+
+/* What hardware does before the next kind can be looked at. */
+enum gate { OPEN, VM_ENTRY, DEBUG_TRAP, DELIVERY };
+static const enum event_rule event_waits[] = {
+	[VM_ENTRY] = EVENT_RULE_EVENT_AFTER_ENTRY,
+	[DEBUG_TRAP] = EVENT_RULE_EVENT_AFTER_TRAP,
+	[DELIVERY] = EVENT_RULE_EVENT_AFTER_EVENT,
+};
+static const enum event_rule exit_waits[] = {
+	[VM_ENTRY] = EVENT_RULE_EXIT_AFTER_ENTRY,
+	[DEBUG_TRAP] = EVENT_RULE_EXIT_AFTER_TRAP,
+	[DELIVERY] = EVENT_RULE_EXIT_AFTER_EVENT,
+};
+
 /*
- * One kind. `gate`: something is delivered before this kind can be looked at. True where the decision is
- * complete: what has lower priority is looked at again when control comes back.
+ * One kind. True where the decision is complete: what has lower priority is looked at again when control
+ * comes back.
  */
-static bool decide(struct event_decision *d, const struct event_in *in, enum event_kind kind, bool *gate)
+static bool decide(struct event_decision *d, const struct event_in *in, enum event_kind kind,
+		   enum gate *gate)
 {
 	struct verdict v = verdicts[kind](in);
 
 	switch (v.fate) {
 	case STAYS:
+		stay(d, v.rule);
 		return false;
 	case DELIVERED:
-		*gate = true;
+		stay(d, v.rule);
+		if (*gate < DEBUG_TRAP)
+			*gate = DEBUG_TRAP;
 		return false;
 	case WAITS:
 		name(d, kind, v.rule);
 		wait_for(d, in, kind);
 		return false;
 	case INJECTED:
-		if (*gate) {
-			name(d, kind, "an event in flight is delivered first");
+		if (*gate != OPEN) {
+			name(d, kind, event_waits[*gate]);
 			wait_for(d, in, kind);
 			return false;
 		}
 		act(d, kind, v.rule);
 		d->inject = true;
-		*gate = true;
+		*gate = DELIVERY;
 		return false;
 	case EXITS:
-		if (*gate && is_window(kind))
+		if (*gate != OPEN && is_window(kind))
 			return false;
-		if (*gate)
-			name(d, kind, "an exit waits for the event in flight");
+		if (*gate != OPEN)
+			name(d, kind, exit_waits[*gate]);
 		else
 			act(d, kind, v.rule);
-		d->force = *gate;
-		d->exit = !*gate;
+		d->force = *gate != OPEN;
+		d->exit = *gate == OPEN;
 		return true;
 	case RESETS:
 		act(d, kind, v.rule);
@@ -227,8 +258,11 @@ static bool decide(struct event_decision *d, const struct event_in *in, enum eve
 
 struct event_decision event_decide(const struct event_in *in)
 {
-	struct event_decision d = {.what = EVENT_COUNT, .rule = ""};
-	bool gate = in->in_flight || in->entry_pending;
+	struct event_decision d = {
+		.what = EVENT_COUNT,
+		.rule = in->in_flight ? EVENT_RULE_IN_FLIGHT : EVENT_RULE_NOTHING,
+	};
+	enum gate gate = in->in_flight ? DELIVERY : in->entry_pending ? VM_ENTRY : OPEN;
 	u32 pending = candidates(in);
 
 	for (enum event_kind kind = 0; kind < EVENT_COUNT; kind++) {
@@ -236,10 +270,12 @@ struct event_decision event_decide(const struct event_in *in)
 			continue;
 		if (kind == EVENT_SIPI && blocked_by_activity(in, kind)) {
 			d.dropped = BIT(EVENT_SIPI);
-			continue;
-		}
-		if (!blocked_by_activity(in, kind) && decide(&d, in, kind, &gate))
+			stay(&d, EVENT_RULE_SIPI_DISCARDED);
+		} else if (blocked_by_activity(in, kind)) {
+			stay(&d, EVENT_RULE_ACTIVITY_STATE);
+		} else if (decide(&d, in, kind, &gate)) {
 			break;
+		}
 	}
 	return d;
 }

@@ -26,7 +26,7 @@ struct event {
 
 /* What can be pending, in order of priority. */
 enum event_kind {
-#define EV(kind, exit, blocked_in, text, title) EVENT_##kind,
+#define EV(kind, exit, blocked_in, text) EVENT_##kind,
 #include "event.def"
 #undef EV
 	EVENT_COUNT
@@ -34,12 +34,26 @@ enum event_kind {
 
 struct event_kind_info {
 	const char *name; /* as in the trace */
-	const char *title; /* SDM */
 	u32 exit_reason; /* of the exit to L1 */
 	u8 blocked_in; /* BIT(activity state): it stays pending there */
 };
 
 extern const struct event_kind_info event_kind_info[EVENT_COUNT];
+
+/* Why something is decided. */
+enum event_rule {
+#define R(rule, text, title) EVENT_RULE_##rule,
+#include "event_rule.def"
+#undef R
+	EVENT_RULE_COUNT
+};
+
+struct event_rule_info {
+	const char *text; /* as in the trace */
+	const char *title; /* SDM; "" for NOTHING */
+};
+
+extern const struct event_rule_info event_rule_info[EVENT_RULE_COUNT];
 
 /* All that the decision depends on. */
 struct event_in {
@@ -69,7 +83,7 @@ struct event_decision {
 	/* Exits that hardware is asked for, so that what waits is looked at again. */
 	bool nmi_window, interrupt_window;
 	u32 dropped; /* BIT(enum event_kind): lost, as on a processor */
-	const char *rule; /* the rule that decided, for the trace */
+	enum event_rule rule; /* of `what`; else of what is in flight, or stays */
 };
 
 struct event_decision event_decide(const struct event_in *in);

@@ -34,17 +34,12 @@ static enum owner own_cr_access(const struct owner_in *in)
 }
 
 /*
- * Exceptions exit only where L1 wants them, but for L0's own single step. An NMI is pending for the
- * processor; nested/event.h says what becomes of it.
+ * Exceptions exit only where L1 wants them. An NMI is pending for the processor; nested/event.h says what
+ * becomes of it.
  */
 static enum owner own_exception_nmi(const struct owner_in *in)
 {
-	bool nmi = INTR_TYPE(in->intr_info) == INTR_NMI;
-	bool step = !nmi && in->stepping && (in->intr_info & INTR_VECTOR) == VEC_DB;
-
-	if (nmi)
-		return OWNER_L0;
-	return step ? OWNER_L0 : OWNER_L1;
+	return INTR_TYPE(in->intr_info) == INTR_NMI ? OWNER_L0 : OWNER_L1;
 }
 
 static enum owner own_nmi_window(const struct owner_in *in)
@@ -68,11 +63,6 @@ static enum owner own_msr(const struct owner_in *in)
 		return OWNER_L1;
 	bool write = in->reason == EXIT_REASON_WRMSR;
 	return msr_bitmap_has(in->msr_bitmap12, in->msr, write) ? OWNER_L1 : OWNER_L0;
-}
-
-static enum owner own_trap_flag(const struct owner_in *in)
-{
-	return in->stepping ? OWNER_L0 : OWNER_L1;
 }
 
 static enum owner own_ept(const struct owner_in *in)

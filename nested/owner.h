@@ -15,7 +15,6 @@ struct owner_in {
 	u64 qualification;
 	const u8 *msr_bitmap12; /* L1's MSR bitmap for L2, 4 KiB; 0 where it cannot be read */
 	u32 msr; /* ECX, for RDMSR and WRMSR */
-	bool stepping; /* L0 is letting L2 do one instruction */
 	bool forced; /* L0 has set the preemption timer to 0, to have control back */
 };
 

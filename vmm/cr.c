@@ -58,6 +58,12 @@ static void flush_l1(const struct vcpu *v)
 	hw_invvpid(INVVPID_SINGLE, VPID01, 0);
 }
 
+/* A 16-bit TSS, available or busy: types 1 and 3. */
+static bool tr_is_narrow(const struct vcpu *v)
+{
+	return !(vcpu_read(v, VMCS_GUEST_TR_AR) & 8);
+}
+
 /* SDM: volume 2, "MOV - Move to/from Control Registers", exceptions. */
 static bool cr0_legal(const struct vcpu *v, u64 value)
 {
@@ -70,6 +76,9 @@ static bool cr0_legal(const struct vcpu *v, u64 value)
 	if (v->nested.vmxon && (value & v->machine->l1.cr0_fixed0) != v->machine->l1.cr0_fixed0)
 		return false;
 	if (!(old & CR0_PG) && (value & CR0_PG) && (efer & EFER_LME) && (!(cr4 & CR4_PAE) || cs_l))
+		return false;
+	/* SDM: "IA-32e Mode Operation", "Initializing IA-32e Mode": nor with a 16-bit TSS. */
+	if (!(old & CR0_PG) && (value & CR0_PG) && (efer & EFER_LME) && tr_is_narrow(v))
 		return false;
 	if ((old & CR0_PG) && !(value & CR0_PG) && ((cr4 & CR4_PCIDE) || ((efer & EFER_LMA) && cs_l)))
 		return false;

@@ -72,6 +72,10 @@ static void force_no_exit(struct vcpu *v)
 /* An entry that failed leaves the field as it was, and what it was made with is not launched. */
 void event_entry_failed(struct vcpu *v)
 {
+	if (v->nested.in_l2 && !v->events.entry_pending)
+		vcpu_shutdown(
+			v, "hardware refuses to go on with L2: exit reason %#x, VM-instruction error %lu",
+			v->exit.reason, vcpu_read(v, VMCS_VM_INSTRUCTION_ERROR));
 	vmcs_clear(v->loaded);
 	vcpu_write(v, VMCS_ENTRY_INTERRUPTION_INFO, 0);
 }
@@ -207,6 +211,23 @@ static void inject(struct vcpu *v, enum event_kind kind)
 }
 
 /*
+ * "NMI-window exiting" needs "virtual NMIs". An L2 without them has them while L0 waits for blocking by MOV SS
+ * to end: NMIs are not blocked then, so they block nothing, and IRET ends nothing.
+ */
+static bool needs_virtual_nmis(const struct vcpu *v, u32 windows)
+{
+	u64 both = PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
+	return (windows & PROC_NMI_WINDOW_EXITING) && v->nested.in_l2 &&
+	       (v->nested.v12->pin_controls & both) == PIN_NMI_EXITING;
+}
+
+static void toggle_pin_controls(struct vcpu *v, u64 controls)
+{
+	if (controls)
+		vcpu_write(v, VMCS_PIN_CONTROLS, vcpu_read(v, VMCS_PIN_CONTROLS) ^ controls);
+}
+
+/*
  * The windows that hardware is asked for, beside those that L1 asks for itself. Bochs 2.7 does not open an
  * interrupt window in a processor that has halted: HLT exits meanwhile. An ExtINT that waits is not
  * acknowledged, and would exit again and again: external interrupts do not exit until the window opens.
@@ -215,7 +236,7 @@ static void set_windows(struct vcpu *v, u32 windows)
 {
 	struct events *e = &v->events;
 	bool interrupt = windows & PROC_INTERRUPT_WINDOW_EXITING,
-	     extint = interrupt && apic_extint_waits(v);
+	     extint = interrupt && apic_extint_waits(v), virtual_nmis = needs_virtual_nmis(v, windows);
 	u32 mask = WINDOWS | PROC_HLT_EXITING;
 	u32 l1 = v->nested.in_l2 ? (u32)v->nested.v12->proc_controls & mask : 0;
 
@@ -223,11 +244,11 @@ static void set_windows(struct vcpu *v, u32 windows)
 		vcpu_write(v, VMCS_PROC_CONTROLS,
 			   (vcpu_read(v, VMCS_PROC_CONTROLS) & ~(u64)mask) | windows | l1 |
 				   (interrupt ? PROC_HLT_EXITING : 0));
-	if (extint != e->extint)
-		vcpu_write(v, VMCS_PIN_CONTROLS,
-			   vcpu_read(v, VMCS_PIN_CONTROLS) ^ PIN_EXTERNAL_INTERRUPT_EXITING);
+	toggle_pin_controls(v, (extint != e->extint ? PIN_EXTERNAL_INTERRUPT_EXITING : 0) |
+				       (virtual_nmis != e->virtual_nmis ? PIN_VIRTUAL_NMIS : 0));
 	e->windows = windows;
 	e->extint = extint;
+	e->virtual_nmis = virtual_nmis;
 }
 
 static void close_windows(struct vcpu *v)
@@ -252,12 +273,20 @@ void event_leave_l2(struct vcpu *v)
 	e->entry_pending = false;
 }
 
+/*
+ * Bochs 2.7 opens no interrupt window in a processor that is entered halted: it has its boundary by force.
+ */
+static bool window_needs_force(const struct event_in *in, const struct event_decision *d)
+{
+	return d->interrupt_window && in->entry_pending && in->activity == HLT && in->interrupt_flag;
+}
+
 /* What stays pending in the guest that is loaded. */
-static void stay(struct vcpu *v, const struct event_decision *d)
+static void stay(struct vcpu *v, const struct event_in *in, const struct event_decision *d)
 {
 	set_windows(v, (d->nmi_window ? PROC_NMI_WINDOW_EXITING : 0) |
 			       (d->interrupt_window ? PROC_INTERRUPT_WINDOW_EXITING : 0));
-	if (d->force)
+	if (d->force || window_needs_force(in, d))
 		force_exit(v);
 }
 
@@ -283,7 +312,7 @@ static void decide(struct vcpu *v)
 		} else if (d.inject) { /* now in flight: once more for what is pending beside it */
 			inject(v, d.what);
 		} else {
-			stay(v, &d);
+			stay(v, &in, &d);
 			return;
 		}
 	}

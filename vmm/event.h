@@ -19,10 +19,10 @@ static inline void event_after_exit(struct vcpu *v)
 	struct events *e = &v->events;
 
 	e->in_flight.info = 0;
-	e->entry_pending = false;
 	e->was_forced = e->forced;
 	if (e->forced || (v->exit.reason & EXIT_REASON_ENTRY_FAILURE))
 		event_after_odd_exit(v);
+	e->entry_pending = false;
 }
 
 /*
@@ -38,7 +38,10 @@ void event_deliver_again(struct vcpu *v);
  */
 NOINLINE void event_before_entry(struct vcpu *v);
 
-/* VMLAUNCH or VMRESUME itself failed in hardware: nothing was delivered. */
+/*
+ * VMLAUNCH or VMRESUME itself failed in hardware: nothing was delivered. If it was no entry of L1's, but L0's
+ * own way back into L2, there is nobody to tell: L1 ends with a report.
+ */
 void event_entry_failed(struct vcpu *v);
 
 /*

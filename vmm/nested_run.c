@@ -282,7 +282,6 @@ static enum owner owner_now(struct vcpu *v)
 	const struct vmcs12 *v12 = v->nested.v12;
 	struct owner_in in = {.v = v12, .reason = v->exit.reason, .intr_info = v->exit.intr_info};
 
-	in.stepping = v->step.active;
 	in.forced = v->events.was_forced;
 	if (in.reason == EXIT_REASON_CR_ACCESS)
 		in.qualification = vcpu_read(v, VMCS_EXIT_QUALIFICATION);

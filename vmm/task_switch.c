@@ -279,7 +279,14 @@ static bool load_segments(const struct switching *s)
 	return true;
 }
 
-/* Ends L1 where the rights of a user's stack would have to be looked at: L0 walks as a supervisor. */
+/* SDM: volume 3A, "Interrupt 17 - Alignment Check Exception (#AC)". */
+static bool is_misaligned(const struct switching *s, u32 at, u32 size)
+{
+	return (s->task.eflags & RFLAGS_AC) && (vcpu_read(s->v, VMCS_GUEST_CR0) & CR0_AM) &&
+	       (at & (size - 1));
+}
+
+/* On the new task's stack, with the rights of its ring. */
 static bool push_error_code(const struct switching *s)
 {
 	struct vcpu *v = s->v;
@@ -289,11 +296,13 @@ static bool push_error_code(const struct switching *s)
 
 	if (!(s->event & INTR_VALID) || !(s->event & INTR_ERROR_CODE_VALID))
 		return true;
-	if (AR_DPL(ss.ar) == 3)
-		vcpu_shutdown(v, "a task gate to a task of ring 3, for an exception with an error code");
 	if (!task_push(&ss, &esp, size, &offset))
 		return fault(s, VEC_SS, 0);
-	if (!walk_write(v, (u32)vcpu_read(v, VMCS_GUEST_SS_BASE) + offset, &s->error_code, size))
+	bool user = AR_DPL(ss.ar) == 3;
+	u32 at = (u32)vcpu_read(v, VMCS_GUEST_SS_BASE) + offset;
+	if (user && is_misaligned(s, at, size))
+		return fault(s, VEC_AC, 0);
+	if (!(user ? walk_write_user : walk_write)(v, at, &s->error_code, size))
 		return false;
 	vcpu_write(v, VMCS_GUEST_RSP, esp);
 	return true;

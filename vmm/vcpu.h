@@ -84,6 +84,7 @@ struct events {
 	u8 sipi_vector;
 	u32 windows; /* PROC_NMI_WINDOW_EXITING, PROC_INTERRUPT_WINDOW_EXITING: asked for by L0 */
 	bool extint; /* external-interrupt exiting is off: an ExtINT waits for the interrupt window */
+	bool virtual_nmis; /* of L0's, for its NMI window */
 	bool trace; /* trace=events: each decision is a line of the log */
 };
 

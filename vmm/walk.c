@@ -10,6 +10,7 @@
 struct walk {
 	u64 cr0, cr3, cr4, efer;
 	bool write;
+	bool user; /* an access by CPL 3 */
 	bool fetched; /* an instruction that the processor has read: its rights are not looked at */
 };
 
@@ -85,7 +86,7 @@ static int descend(struct vcpu *v, const struct walk *w, u64 linear, struct path
 	p->wide = wide;
 	p->depth = 0;
 	p->rights = p->used = ~0ul;
-	*error = w->write ? PFEC_W : 0;
+	*error = (w->write ? PFEC_W : 0) | (w->user ? PFEC_U : 0);
 	if (wide && !lma) {
 		u64 pdpte = vcpu_read(v, VMCS_GUEST_PDPTE0 + 2 * (linear >> 30 & 3));
 		if (!(pdpte & PTE_P))
@@ -110,9 +111,11 @@ static int descend(struct vcpu *v, const struct walk *w, u64 linear, struct path
 	}
 }
 
-/* Supervisor-mode reads and writes. SDM: volume 3A, "Determination of Access Rights". */
+/* Reads and writes. SDM: volume 3A, "Determination of Access Rights". */
 static bool allowed(const struct vcpu *v, const struct walk *w, u64 rights)
 {
+	if (w->user)
+		return (rights & PTE_U) && (!w->write || (rights & PTE_W));
 	if (w->write && !(rights & PTE_W) && (w->cr0 & CR0_WP))
 		return false;
 	return !(w->cr4 & CR4_SMAP) || !(rights & PTE_U) || (vcpu_read(v, VMCS_GUEST_RFLAGS) & RFLAGS_AC);
@@ -199,13 +202,15 @@ static bool translate_page(struct vcpu *v, const struct walk *w, u64 linear, u64
 }
 
 /* Every page of the operand is translated before any byte moves. */
-static NOINLINE bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, u64 page[2])
+static NOINLINE bool translate_all(struct vcpu *v, u64 linear, size_t size, bool write, bool user,
+				   u64 page[2])
 {
 	struct walk w = {.cr0 = vcpu_read(v, VMCS_GUEST_CR0),
 			 .cr3 = vcpu_read(v, VMCS_GUEST_CR3),
 			 .cr4 = vcpu_read(v, VMCS_GUEST_CR4),
 			 .efer = vcpu_read(v, VMCS_GUEST_IA32_EFER),
-			 .write = write};
+			 .write = write,
+			 .user = user};
 	u64 last = linear + size - 1;
 
 	if (!translate_page(v, &w, linear, &page[0]))
@@ -227,7 +232,7 @@ static NOINLINE bool read_anew(struct vcpu *v, u64 linear, void *to, size_t size
 	u64 page[2];
 	size_t first = first_part(linear, size);
 
-	if (!translate_all(v, linear, size, false, page))
+	if (!translate_all(v, linear, size, false, false, page))
 		return false;
 	l1mem_read(v->machine, (l1pa_t){page[0]}, to, first);
 	if (first < size)
@@ -248,17 +253,27 @@ bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size)
 	return true;
 }
 
-bool walk_write(struct vcpu *v, u64 linear, const void *from, size_t size)
+static bool write_as(struct vcpu *v, bool user, u64 linear, const void *from, size_t size)
 {
 	u64 page[2] = {0, 0};
 	size_t first = first_part(linear, size);
 
-	if (!translate_all(v, linear, size, true, page))
+	if (!translate_all(v, linear, size, true, user, page))
 		return false;
 	l1mem_write(v->machine, (l1pa_t){page[0]}, from, first);
 	if (first < size)
 		l1mem_write(v->machine, (l1pa_t){page[1]}, (const u8 *)from + first, size - first);
 	return true;
+}
+
+bool walk_write(struct vcpu *v, u64 linear, const void *from, size_t size)
+{
+	return write_as(v, false, linear, from, size);
+}
+
+bool walk_write_user(struct vcpu *v, u64 linear, const void *from, size_t size)
+{
+	return write_as(v, true, linear, from, size);
 }
 
 /* What the paging hardware uses now, whichever guest it is. */

@@ -14,6 +14,9 @@
 bool walk_read(struct vcpu *v, u64 linear, void *to, size_t size);
 bool walk_write(struct vcpu *v, u64 linear, const void *from, size_t size);
 
+/* The same for an access of user data, whatever CPL is. */
+bool walk_write_user(struct vcpu *v, u64 linear, const void *from, size_t size);
+
 /*
  * The bytes of the guest's next instruction, L1's or L2's, whichever VMCS is loaded: as many of them as
  * there are, up to size. It has just been fetched by the processor: rights are not looked at.

@@ -64,6 +64,24 @@ static struct defect defects[] = {
 	 .what = "interruptibility",
 	 .bits = BLOCKING_NMI,
 	 .spoils = {{FI_GUEST_INTERRUPTIBILITY, BLOCKING_NMI}}},
+/*
+ * SDM: "Architectural State before a VM Exit": an exit directly by an event leaves the inactive state only
+ * afterwards, so that is the one saved. Bochs is active already, but for its timer.
+ */
+#define ACTIVITY_LOST (&defects[9])
+	{.name = "activity-lost",
+	 .what = "activity",
+	 .bits = HLT | SHUTDOWN,
+	 .spoils = {{FI_GUEST_ACTIVITY_STATE, HLT | SHUTDOWN}}},
+/* SDM: "Interrupt-Window Exiting and Virtual-Interrupt Delivery": it wakes from HLT. Bochs sleeps on. */
+#define WINDOW_IN_HLT (&defects[10])
+	{.name = "window-in-hlt", .what = "reason", .bits = ~0ull, .everything = true},
+/*
+ * SDM: "Checks on Guest Non-Register State": into HLT only what wakes from it may be injected. Bochs takes
+ * everything.
+ */
+#define INJECT_IN_HLT (&defects[11])
+	{.name = "inject-in-hlt", .what = "reason", .bits = ~0ull, .everything = true},
 };
 
 void defects_of_delivery(const struct flight *f)
@@ -107,6 +125,21 @@ void defect_sti_blocks_timer(void)
 void defect_nmi_blocks_early(void)
 {
 	report_defect(NMI_BLOCKS_EARLY);
+}
+
+void defect_activity_lost(void)
+{
+	report_defect(ACTIVITY_LOST);
+}
+
+void defect_window_in_hlt(void)
+{
+	report_defect(WINDOW_IN_HLT);
+}
+
+void defect_inject_in_hlt(void)
+{
+	report_defect(INJECT_IN_HLT);
 }
 
 void defects_total(void)

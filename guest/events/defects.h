@@ -29,6 +29,9 @@ void defect_mtf_never(void);
 void defect_interrupt_if_0(void);
 void defect_sti_blocks_timer(void);
 void defect_nmi_blocks_early(void);
+void defect_activity_lost(void);
+void defect_window_in_hlt(void);
+void defect_inject_in_hlt(void);
 
 /* How many rows each has been met in, on lines that start with "~". */
 void defects_total(void);

@@ -13,7 +13,10 @@
  * way       (way.def) what the delivery meets; "exits": that fault is in the exception bitmap, "#DF
  *           exits": only the double fault that comes of it, "all exit": every exception
  * [name]    a defect of the simulated machine (defects.c) that this row may meet
- * number    a hash of all that is printed with `fields`
+ * number    a hash of the row's fields
+ *
+ * After each exit every field of the VMCS that differs from what it was before the entry is printed, and all
+ * exit information that is defined (masks.c): into the log, by the debug port, and with `fields` here too.
  *
  * A row enters L2, and checks what the SDM fixes: a fault of the delivery is an exit with the event in
  * the IDT-vectoring information, or another handler, or a double or triple fault without (model.c).
@@ -21,11 +24,11 @@
  * event's handler runs (each is one VMCALL), on the right stack, and returns to the right place.
  *
  * `pending` rows have several things pending at one entry, and check that they come out one by one in
- * the right order (pending.c); `special` rows are single rules (special.c); `storm` rows count (storm.c).
+ * the right order (pending.c); `special` rows are single rules (special.c), `activity` rows
+ * those of the HLT and shutdown states (activity.c); `storm` rows count (storm.c).
  *
- * Arguments: `storm=N`, how many interrupts; `fields` prints, after each exit, every field of the VMCS that has changed and all exit
- * information that is defined (masks.c); `only=TEXT` runs the rows with TEXT in their names ("+" is a
- * blank), with their fields.
+ * Arguments: `storm=N`, how many interrupts; `only=TEXT` runs the rows with TEXT in their names ("+" is a
+ * blank), as with `fields`.
  */
 #include "guest/events/apic.h"
 #include "guest/events/report.h"
@@ -58,10 +61,12 @@ static void run(unsigned i)
 		return;
 	}
 	world_create(&w, worlds[i].name, worlds[i].kind, worlds[i].ept, worlds[i].ring3);
+	report_world(&w);
 	rows_delivery(&w, worlds[i].all);
 	if (worlds[i].pending) {
 		rows_pending(&w);
 		rows_special(&w);
+		rows_activity(&w);
 		if (worlds[i].ept)
 			rows_storm(&w);
 	}

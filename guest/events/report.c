@@ -172,6 +172,7 @@ static void line_end(void)
 		row.hash = (row.hash ^ (u8)line.text[i]) * HASH_FACTOR;
 	if (verbose())
 		print("%s%s\n", spoiled() ? "~" : "", line.text);
+	print_debug("%sL1: %s:%s\n", spoiled() ? "~" : "", row.name, line.text);
 	line.length = 0;
 }
 
@@ -192,6 +193,14 @@ void report_enter(struct world *w)
 	if (read_dr6() != dr6)
 		add(" DR6=%lx", read_dr6());
 	line_end();
+}
+
+void report_world(const struct world *w)
+{
+	print_debug("L1: %s, at the start (all other fields are 0):\n", w->name);
+	for (unsigned i = 0; i < FI_COUNT; i++)
+		if (world_has(i) && field_info[i].group != RO && w->start[i])
+			print_debug("L1:   %s=%lx\n", field_info[i].name, w->start[i]);
 }
 
 /* ---- the verdict */

@@ -6,6 +6,9 @@
 
 #include "guest/events/world.h"
 
+/* The whole VMCS with which each row of this world starts. */
+void report_world(const struct world *w);
+
 /* A row begins; false: the command line's only= does not want it. Its name is made like print()'s. */
 bool report_begin(const char *text, ...) __attribute__((format(printf, 1, 2)));
 
@@ -16,7 +19,11 @@ void report_optional(void);
 struct defect;
 void report_defect(struct defect *defect);
 
-/* Enters L2, and notes what changed. CR2 and DR6 too: the processor does not switch them. */
+/*
+ * Enters L2, and notes each field of the VMCS that differs from what it was before the entry, and all exit
+ * information that is defined (masks.c): to the debug port, and into the row's hash. CR2 and DR6 too: the
+ * processor does not switch them.
+ */
 void report_enter(struct world *w);
 
 /* One thing that the SDM fixes. The first that is wrong makes the row fail. */

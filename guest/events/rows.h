@@ -15,6 +15,9 @@ void rows_pending(struct world *w);
 /* Single rules of entries and exits. */
 void rows_special(struct world *w);
 
+/* L2 in the HLT and shutdown states, and what ends them. */
+void rows_activity(struct world *w);
+
 /* Interrupts of several priorities, as many as storm= of the command line says. */
 void rows_storm(struct world *w);
 

@@ -6,42 +6,11 @@
 #include "guest/events/event.h"
 #include "guest/events/report.h"
 #include "guest/events/rows.h"
+#include "guest/events/special.h"
 #include "guest/lib/asm.h"
 #include "guest/lib/memory.h"
 #include "vmx/exits.h"
 #include "vmx/msr.h"
-
-#define IRQ 0x41
-#define EXCEPTION(vector) (INTR_VALID | INTR_HW_EXCEPTION << 8 | (vector))
-#define SOFTWARE(vector) (INTR_VALID | INTR_SW_EXCEPTION << 8 | (vector))
-#define PRIVILEGED(vector) (INTR_VALID | INTR_PRIV_SW_EXCEPTION << 8 | (vector))
-#define NMI_INFO (INTR_VALID | INTR_NMI << 8 | VEC_NMI)
-#define MTF_INFO (INTR_VALID | INTR_OTHER << 8)
-#define FAILED(reason) (EXIT_REASON_ENTRY_FAILURE | (reason))
-
-/* Where L2 is at the exit. */
-enum where { START, END, HANDLER };
-
-struct special {
-	const char *name;
-	/* Set up. */
-	enum piece piece;
-	u32 pin, proc, bitmap; /* controls */
-	u64 rflags;
-	u32 interruptibility, injected;
-	u64 debug; /* pending debug exceptions */
-	bool interrupt, nmi; /* pending in the local APIC; sent by L2 by its first instruction */
-	void (*spoil)(struct world *w);
-	/* What comes. */
-	u32 reason;
-	enum where where;
-	u8 vector; /* HANDLER */
-	u32 info;
-	u64 qualification;
-	u32 blocking; /* interruptibility afterwards */
-	bool still; /* the injected event is still to be injected */
-	void (*defect)(void);
-};
 
 static void spoil_rflags(struct world *w)
 {
@@ -69,8 +38,6 @@ static void spoil_link(struct world *w)
 {
 	SET(w, VMCS_LINK_POINTER, 0x123);
 }
-
-#define VNMI (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 
 static const struct special specials[] = {
 	/* R63, R64: windows and what blocks them. */
@@ -100,6 +67,14 @@ static const struct special specials[] = {
 	 .where = END},
 	{"interrupt not intercepted, STI", PIECE_sti, .interrupt = true, .reason = EXIT_REASON_VMCALL,
 	 .where = HANDLER, .vector = IRQ},
+	/* Without virtual NMIs there is no NMI window to wait for the end of this blocking with. */
+	{"interrupt, IF 0, blocking by MOV SS, NMI exiting", PIECE_nop,
+	 .pin = PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING, .interruptibility = BLOCKING_MOV_SS,
+	 .interrupt = true, .reason = EXIT_REASON_EXTERNAL_INTERRUPT, .where = END,
+	 .defect = defect_interrupt_if_0},
+	{"NMI, blocking by MOV SS, NMI exiting", PIECE_nop, .pin = PIN_NMI_EXITING,
+	 .interruptibility = BLOCKING_MOV_SS, .nmi_pending = true, .reason = EXIT_REASON_EXCEPTION_NMI,
+	 .where = END, .info = NMI_INFO, .defect = defect_nmi_stays_blocked},
 	{"NMI from L2, NMI exiting", PIECE_write, .pin = PIN_NMI_EXITING, .nmi = true,
 	 .reason = EXIT_REASON_EXCEPTION_NMI, .where = END, .info = NMI_INFO,
 	 .defect = defect_nmi_blocks_early},
@@ -150,9 +125,14 @@ static const struct special specials[] = {
 	 .reason = FAILED(EXIT_REASON_ENTRY_GUEST_STATE), .still = true},
 };
 
+/* IA32_VMX_MISC: a bit for each activity state from HLT on. */
+#define MISC_ACTIVITY_STATES 6
+
 static bool possible(const struct special *s)
 {
-	return vmx_allows(PIN, s->pin) && vmx_allows(PROC, s->proc) &&
+	u64 states = BIT(ACTIVE) | rdmsr(MSR_IA32_VMX_MISC) >> MISC_ACTIVITY_STATES << HLT;
+
+	return vmx_allows(PIN, s->pin) && vmx_allows(PROC, s->proc) && states >> s->activity & 1 &&
 	       (s->injected != MTF_INFO || vmx_allows(PROC, PROC_MONITOR_TRAP_FLAG));
 }
 
@@ -160,14 +140,19 @@ static void set_up(struct world *w, const struct special *s)
 {
 	world_control(w, PIN, s->pin);
 	world_control(w, PROC, s->proc);
+	world_control(w, EXIT, s->exit);
 	SET(w, EXCEPTION_BITMAP, s->bitmap);
 	SET(w, GUEST_RIP, world_piece(w, s->piece));
 	SET(w, GUEST_RFLAGS, RFLAGS_FIXED1 | s->rflags);
 	SET(w, GUEST_INTERRUPTIBILITY, s->interruptibility);
 	SET(w, GUEST_PENDING_DEBUG, s->debug);
 	SET(w, ENTRY_INTERRUPTION_INFO, s->injected);
+	SET(w, ENTRY_INSTRUCTION_LENGTH, s->length);
 	if (s->pin & PIN_ACTIVATE_PREEMPTION_TIMER)
-		SET(w, PREEMPTION_TIMER_VALUE, 0);
+		SET(w, PREEMPTION_TIMER_VALUE, s->timer);
+	SET(w, GUEST_ACTIVITY_STATE, s->activity);
+	if (s->nmi_pending)
+		report_check("NMI at L1", 1, apic_send_nmi());
 	if (s->interrupt)
 		apic_send(IRQ);
 	if (s->nmi) {
@@ -182,7 +167,7 @@ static u64 place(const struct world *w, const struct special *s)
 {
 	return s->where == START ? world_piece(w, s->piece) :
 	       s->where == END   ? world_piece_end(w, s->piece) :
-				   world_stub(w, s->vector) + STUB_VMCALL;
+				   world_stub(w, s->vector) + (s->where == HANDLER ? STUB_VMCALL : 0);
 }
 
 static u64 valid(u64 info)
@@ -205,12 +190,12 @@ static void check(const struct world *w, const struct special *s)
 	report_check("vectoring", 0, valid(w->now[FI_IDT_VECTORING_INFO]));
 	report_check("interruptibility", s->blocking, w->now[FI_GUEST_INTERRUPTIBILITY]);
 	report_check("pending-debug", 0, w->now[FI_GUEST_PENDING_DEBUG]);
-	report_check("activity", ACTIVE, w->now[FI_GUEST_ACTIVITY_STATE]);
+	report_check("activity", s->after, w->now[FI_GUEST_ACTIVITY_STATE]);
 }
 
-static void row(struct world *w, const struct special *s)
+void special_row(struct world *w, const char *group, const struct special *s)
 {
-	if (!report_begin("%s special: %s", w->name, s->name))
+	if (!report_begin("%s %s: %s", w->name, group, s->name))
 		return;
 	if (!possible(s)) {
 		report_skip();
@@ -218,6 +203,8 @@ static void row(struct world *w, const struct special *s)
 	}
 	if (s->defect)
 		s->defect();
+	if (s->after != ACTIVE && s->reason != EXIT_REASON_PREEMPTION_TIMER)
+		defect_activity_lost();
 	world_reset(w);
 	world_invalidate(w);
 	world_enter(w); /* L2's code is mapped: see warm() in delivery.c */
@@ -235,5 +222,5 @@ static void row(struct world *w, const struct special *s)
 void rows_special(struct world *w)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(specials); i++)
-		row(w, &specials[i]);
+		special_row(w, "special", &specials[i]);
 }

@@ -47,7 +47,6 @@ static u64 argument(const char *name, u64 otherwise)
 }
 
 #define AT_MAX 32
-#define DEBUG_PORT 0xe9
 
 struct run {
 	u64 seed, n, start, step;
@@ -56,19 +55,6 @@ struct run {
 	bool each;
 	u64 kinds[OUTCOME_KINDS];
 };
-
-/* To the emulator's debug port, where a character costs one instruction and not some 17,000. */
-static void print_debug(const char *text, ...)
-{
-	char line[80];
-	va_list args;
-
-	va_start(args, text);
-	format_list(line, sizeof(line), text, args);
-	va_end(args);
-	for (const char *c = line; *c; c++)
-		outb(DEBUG_PORT, (u8)*c);
-}
 
 static void print_short(const struct entry *e, const struct result *r)
 {

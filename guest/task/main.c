@@ -31,6 +31,8 @@ enum {
 	TSS_TRAP
 };
 
+#define WITH 9
+#define SUPERVISOR_PAGE 0xc0000000 /* by the tables of A */
 #define TSS_BUSY 0x8b
 #define TSS_AVAILABLE 0x89
 #define TSS16_AVAILABLE 0x81
@@ -50,7 +52,7 @@ struct test {
 	struct {
 		u8 word; /* of A's TSS; 0: none */
 		u32 value;
-	} with[7];
+	} with[WITH];
 };
 
 #define S SEL_SCRATCH
@@ -63,6 +65,48 @@ static const struct test tests[] = {
 	{.name = "INT n", .code = task_int},
 	{.name = "#UD", .code = task_undefined, .task_gate = VEC_UD, .skip = 2},
 	{.name = "#GP with an error code", .code = task_protection, .task_gate = VEC_GP, .skip = 2},
+	{.name = "#GP with an error code, ring 3",
+	 .code = task_protection,
+	 .task_gate = VEC_GP,
+	 .with = {{TSS_CS, SEL_USER_CODE32},
+		  {TSS_SS, SEL_USER_DATA},
+		  {TSS_DS, SEL_USER_DATA},
+		  {TSS_EIP, 1},
+		  {TSS_ES, 0},
+		  {TSS_FS, 0},
+		  {TSS_GS, 0}}},
+	{.name = "#GP with an error code, ring 3, misaligned stack",
+	 .code = task_protection,
+	 .task_gate = VEC_GP,
+	 .with = {{TSS_CS, SEL_USER_CODE32},
+		  {TSS_SS, SEL_USER_DATA},
+		  {TSS_DS, SEL_USER_DATA},
+		  {TSS_EIP, 1},
+		  {TSS_ESP, 0x8102},
+		  {TSS_EFLAGS, 0x40002},
+		  {TSS_ES, 0},
+		  {TSS_FS, 0},
+		  {TSS_GS, 0}}},
+	{.name = "#GP with an error code, ring 3, the supervisor's stack",
+	 .code = task_protection,
+	 .task_gate = VEC_GP,
+	 .with = {{TSS_CS, SEL_USER_CODE32},
+		  {TSS_SS, SEL_USER_DATA},
+		  {TSS_DS, SEL_USER_DATA},
+		  {TSS_EIP, 1},
+		  {TSS_ESP, SUPERVISOR_PAGE + 0x100},
+		  {TSS_ES, 0},
+		  {TSS_FS, 0},
+		  {TSS_GS, 0}}},
+	{.name = "#GP with an error code, virtual-8086 mode",
+	 .code = task_protection,
+	 .task_gate = VEC_GP,
+	 .with = {{TSS_EFLAGS, 0x20202},
+		  {TSS_CS, LOW_CODE / 16},
+		  {TSS_SS, LOW_CODE / 16},
+		  {TSS_ESP, 0x100},
+		  {TSS_EIP, 2},
+		  {TSS_DS, 0x1234}}},
 	{.name = "CALL, T flag", .code = task_call, .with = {{TSS_TRAP, 1}}},
 	{.name = "CALL, TF", .code = task_call, .with = {{TSS_EFLAGS, 0x102}}},
 	{.name = "CALL, all of EFLAGS but VM and TF",
@@ -91,6 +135,10 @@ static const struct test tests[] = {
 	 .type = TSS16_AVAILABLE,
 	 .limit = 0x2b,
 	 .scratch = 0x008f93000000ffff},
+	{.name = "IA-32e mode with a 16-bit TSS",
+	 .code = task_long_mode,
+	 .type = TSS16_AVAILABLE,
+	 .limit = 0x2b},
 	{.name = "IRET to a task that is not busy", .code = task_iret},
 	{.name = "IRET to a task that is busy", .code = task_iret, .type = TSS_BUSY, .by_jump = 1},
 	{.name = "CALL of a busy task", .code = task_call, .type = TSS_BUSY},
@@ -247,7 +295,7 @@ static void prepare(const struct test *t, bool paging)
 	task_handler_tss[TSS_CR3] = (u32)(u64)pdpt[0];
 	if (t->type == TSS16_AVAILABLE)
 		fill_tss16((u16 *)task_a_tss);
-	for (unsigned i = 0; i < 7 && t->with[i].word; i++)
+	for (unsigned i = 0; i < WITH && t->with[i].word; i++)
 		task_a_tss[t->with[i].word] = t->with[i].value;
 	if (task_a_tss[TSS_EIP] == 1)
 		task_a_tss[TSS_EIP] = (u32)(u64)task_ud2;
@@ -296,12 +344,17 @@ static void make_tables(void)
 		for (unsigned j = 0; j < 4; j++)
 			pdpt[i][j] = (from[j] & PAGE_MASK) | PTE_P;
 	}
+	u64 *top = page_alloc();
+	memory_copy(top, (void *)(pdpt[1][3] & PAGE_MASK), PAGE_SIZE);
+	top[0] &= ~PTE_U;
+	pdpt[1][3] = (u64)top | PTE_P;
 }
 
 void guest_main(void)
 {
 	print("Hardware task switches\n");
 	make_tables();
+	write_cr0(read_cr0() | CR0_AM); /* for ring 3 with EFLAGS.AC */
 	*(volatile u16 *)LOW_CODE = 0x0b0f;
 	*(volatile u32 *)(LOW_CODE + 2) = 0x0b0f;
 	for (unsigned paging = 0; paging <= 1; paging++)

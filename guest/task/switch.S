@@ -126,7 +126,7 @@ task_a:
 task_ud2:
 	ud2
 
-	.globl task_call, task_jump, task_call_gate, task_int, task_undefined, task_protection, task_iret, task_sti_call
+	.globl task_call, task_jump, task_call_gate, task_int, task_undefined, task_protection, task_iret, task_sti_call, task_long_mode
 task_call:
 	lcall $SEL_A, $0
 	jmp end_of_main
@@ -151,6 +151,23 @@ task_iret: /* to the back link of main */
 	orl $0x4000, (%esp)
 	popfl
 	iretl
+	jmp end_of_main
+task_long_mode: /* activates IA-32e mode, with A's TSS */
+	mov $SEL_A, %eax
+	ltr %ax
+	mov %cr0, %eax
+	and $~CR0_PG, %eax
+	mov %eax, %cr0
+	mov $boot_pml4, %eax
+	mov %eax, %cr3
+	mov $MSR_EFER, %ecx
+	rdmsr
+	or $EFER_LME, %eax
+	wrmsr
+	mov %cr0, %eax
+	or $CR0_PG, %eax
+	xor $0x20, %eax /* NE: a bit that a hypervisor keeps for itself */
+	mov %eax, %cr0
 	jmp end_of_main
 task_sti_call: /* nothing is masked by STI in the new task */
 	sti

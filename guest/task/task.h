@@ -44,7 +44,8 @@ extern char task_main_stack[], task_a_stack[], task_ring0_stack[];
 
 /* Code of main, and of A. */
 extern const char task_call[], task_jump[], task_call_gate[], task_int[], task_undefined[],
-	task_protection[], task_iret[], task_sti_call[], task_a[], task_ud2[], task_handler[];
+	task_protection[], task_iret[], task_sti_call[], task_long_mode[], task_a[], task_ud2[],
+	task_handler[];
 
 /* Runs one of main's in 32-bit protected mode until it ends, or an exception comes to an interrupt gate. */
 void task_run(u64 code);

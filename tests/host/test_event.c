@@ -210,7 +210,7 @@ static void fail(u32 state, u32 pending, const char *what, const struct event_de
 		__FILE__, __LINE__,
 		"%s: state %#x pending %#x: what %u exit %d reset %d inject %d force %d nw %d iw %d (%s)",
 		what, state, pending, d->what, d->exit, d->reset, d->inject, d->force, d->nmi_window,
-		d->interrupt_window, d->rule ? d->rule : "");
+		d->interrupt_window, event_rule_info[d->rule].text);
 }
 
 /* Runs f over every state that can be, and every set of pending events; stops at the first failure. */
@@ -350,13 +350,20 @@ TEST(event_order_and_reasons)
 	}
 }
 
-/* Each decision names the rule that made it, for the trace. */
+/*
+ * Each decision names its rule, for the trace. "The event in flight is delivered" is said only where one is,
+ * and that a window is not awaited any more only where nothing at all is pending.
+ */
 static bool has_a_rule(u32 state, u32 pending)
 {
 	struct event_in in = unpack(state, pending);
 	struct event_decision d = event_decide(&in);
+	bool in_flight = d.rule == EVENT_RULE_IN_FLIGHT, nothing = d.rule == EVENT_RULE_NOTHING;
+	u32 waiting = pending | (state & (NMIW | INTW));
 
-	if ((d.what == EVENT_COUNT) == (d.rule[0] == 0))
+	if (d.what == EVENT_COUNT ?
+		    in_flight == !!(state & FLIGHT) && (!nothing || !waiting || state & ENTRY) :
+		    !in_flight && !nothing)
 		return true;
 	fail(state, pending, "rule", &d);
 	return false;
@@ -367,39 +374,99 @@ TEST(event_rule_is_named)
 	for_all(has_a_rule);
 }
 
-/* The rules' words are what the trace shows: each for its own case. */
+/* Each rule in a case of its own: its words, which the trace shows, and the SDM's section that has it. */
 TEST(event_rule_words)
 {
 	static const struct {
 		u32 state;
-		enum event_kind kind;
-		const char *rule;
+		enum event_kind kind; /* pending; EVENT_COUNT: nothing */
+		bool trap; /* and a debug trap */
+		bool stays; /* nothing is done about it, or it is lost */
+		const char *text, *title;
 	} cases[] = {
-		{L2, EVENT_INIT, "an INIT signal exits"},
-		{0, EVENT_INIT, "INIT outside VMX operation"},
-		{L2 | IN_WFS, EVENT_SIPI, "a SIPI exits in the wait-for-SIPI state"},
-		{IN_WFS, EVENT_SIPI, "a SIPI ends the wait-for-SIPI state"},
-		{L2, EVENT_MTF, "an MTF VM exit is pending after the instruction"},
-		{L2, EVENT_TIMER, "the VMX-preemption timer has run out"},
-		{L2 | XNMI, EVENT_NMI, "NMI exiting"},
-		{L2 | XNMI | SS, EVENT_NMI, "MOV SS blocks NMIs for one instruction"},
-		{BNMI, EVENT_NMI, "NMIs are blocked"},
-		{0, EVENT_NMI, "the guest takes the NMI"},
-		{L2 | XINT, EVENT_INTERRUPT, "external-interrupt exiting"},
-		{L2 | XINT | FLIGHT, EVENT_INTERRUPT, "an exit waits for the event in flight"},
-		{L2 | XINT | STI | IF, EVENT_INTERRUPT,
-		 "STI or MOV SS blocks interrupts for one instruction"},
-		{0, EVENT_INTERRUPT, "interrupts are blocked"},
-		{IF, EVENT_INTERRUPT, "the guest takes the interrupt"},
-		{IF | FLIGHT, EVENT_INTERRUPT, "an event in flight is delivered first"},
+		{0, EVENT_COUNT, false, true, "no window is awaited any more", ""},
+		{L2 | FLIGHT, EVENT_COUNT, false, true, "the event in flight is delivered",
+		 "Event Injection"},
+		{L2 | FLIGHT, EVENT_DEBUG_TRAP, false, true, "the event in flight is delivered",
+		 "Event Injection"},
+		{L2 | IN_SHUTDOWN | XINT, EVENT_INTERRUPT, false, true, "the activity state blocks it",
+		 "Activity State"},
+		{L2 | XINT | FLIGHT, EVENT_INTERRUPT, false, false,
+		 "an exit waits for the event in flight", "Event Injection"},
+		{L2 | XINT | FLIGHT | ENTRY, EVENT_INTERRUPT, false, false,
+		 "an exit waits for the event in flight", "Event Injection"},
+		{L2 | XINT | ENTRY, EVENT_INTERRUPT, false, false,
+		 "an exit waits until VM entry is complete", "Special Features of VM Entry"},
+		{L2 | XINT | ENTRY, EVENT_INTERRUPT, true, false,
+		 "an exit waits for pending debug exceptions",
+		 "Delivery of Pending Debug Exceptions after VM Entry"},
+		{L2 | XINT | FLIGHT, EVENT_INTERRUPT, true, false,
+		 "an exit waits for the event in flight", "Event Injection"},
+		{L2 | IF, EVENT_INTERRUPT, true, false, "pending debug exceptions are delivered first",
+		 "Delivery of Pending Debug Exceptions after VM Entry"},
+		{IF | FLIGHT, EVENT_INTERRUPT, false, false, "an event in flight is delivered first",
+		 "Event Injection"},
+		{L2 | IF | ENTRY, EVENT_INTERRUPT, false, false, "VM entry is completed first",
+		 "Special Features of VM Entry"},
+		{L2, EVENT_INIT, false, false, "an INIT signal exits", "Other Causes of VM Exits"},
+		{VMXON, EVENT_INIT, false, true, "INIT is blocked in VMX root operation",
+		 "Restrictions on VMX Operation"},
+		{0, EVENT_INIT, false, false, "INIT outside VMX operation", "Initialization Overview"},
+		{L2 | IN_WFS, EVENT_SIPI, false, false, "a SIPI exits in the wait-for-SIPI state",
+		 "Other Causes of VM Exits"},
+		{IN_WFS, EVENT_SIPI, false, false, "a SIPI ends the wait-for-SIPI state",
+		 "Multiple-Processor (MP) Initialization"},
+		{L2, EVENT_SIPI, false, true, "a SIPI is discarded outside the wait-for-SIPI state",
+		 "Other Causes of VM Exits"},
+		{L2, EVENT_MTF, false, false, "an MTF VM exit is pending after the instruction",
+		 "Monitor Trap Flag"},
+		{L2, EVENT_DEBUG_TRAP, false, true, "pending debug exceptions are delivered",
+		 "Delivery of Pending Debug Exceptions after VM Entry"},
+		{L2, EVENT_TIMER, false, false, "the VMX-preemption timer has run out",
+		 "VMX-Preemption Timer"},
+		{L2 | XNMI | VNMI | NMIW | SS, EVENT_COUNT, false, true, "the NMI window is closed",
+		 "NMI-Window Exiting"},
+		{L2 | XNMI | VNMI | NMIW, EVENT_NMI_WINDOW, false, false,
+		 "NMI-window exiting, and the window is open", "NMI-Window Exiting"},
+		{L2 | XNMI | BNMI, EVENT_NMI, false, true, "NMIs are blocked as long as this guest runs",
+		 "Changes to Instruction Behavior in VMX Non-Root Operation"},
+		{L2 | XNMI | SS, EVENT_NMI, false, false, "MOV SS blocks NMIs for one instruction",
+		 "Interruptibility State"},
+		{L2 | XNMI, EVENT_NMI, false, false, "NMI exiting", "Other Causes of VM Exits"},
+		{BNMI, EVENT_NMI, false, false, "NMIs are blocked", "Interruptibility State"},
+		{0, EVENT_NMI, false, false, "the guest takes the NMI",
+		 "VM-Entry Controls for Event Injection"},
+		{L2 | INTW, EVENT_COUNT, false, true, "the interrupt window is closed",
+		 "Interrupt-Window Exiting and Virtual-Interrupt Delivery"},
+		{L2 | INTW | IF, EVENT_INTERRUPT_WINDOW, false, false,
+		 "interrupt-window exiting, and the window is open",
+		 "Interrupt-Window Exiting and Virtual-Interrupt Delivery"},
+		{L2 | XINT | STI | IF, EVENT_INTERRUPT, false, false,
+		 "STI or MOV SS blocks interrupts for one instruction", "Interruptibility State"},
+		{SS | IF, EVENT_INTERRUPT, false, false,
+		 "STI or MOV SS blocks interrupts for one instruction", "Interruptibility State"},
+		{L2 | XINT, EVENT_INTERRUPT, false, false, "external-interrupt exiting",
+		 "Other Causes of VM Exits"},
+		{0, EVENT_INTERRUPT, false, false, "RFLAGS.IF masks interrupts",
+		 "Masking Maskable Hardware Interrupts"},
+		{IF, EVENT_INTERRUPT, false, false, "the guest takes the interrupt",
+		 "VM-Entry Controls for Event Injection"},
 	};
+	u64 seen = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-		struct event_in in = unpack(cases[i].state, BIT(cases[i].kind));
+		bool pending = cases[i].kind != EVENT_COUNT && !is_window(cases[i].kind);
+		struct event_in in =
+			unpack(cases[i].state, (pending ? BIT(cases[i].kind) : 0) |
+						       (cases[i].trap ? BIT(EVENT_DEBUG_TRAP) : 0));
 		struct event_decision d = event_decide(&in);
-		EXPECT_EQ(d.what, cases[i].kind);
-		if (strcmp(d.rule, cases[i].rule) != 0)
-			test_fail(__FILE__, __LINE__, "rule is \"%s\", not \"%s\"", d.rule,
-				  cases[i].rule);
+		const struct event_rule_info *rule = &event_rule_info[d.rule];
+
+		EXPECT_EQ(d.what, cases[i].stays ? EVENT_COUNT : cases[i].kind);
+		if (strcmp(rule->text, cases[i].text) != 0 || strcmp(rule->title, cases[i].title) != 0)
+			test_fail(__FILE__, __LINE__, "rule is \"%s\" (%s), not \"%s\"", rule->text,
+				  rule->title, cases[i].text);
+		seen |= BIT(d.rule);
 	}
+	EXPECT_EQ(seen, BIT(EVENT_RULE_COUNT) - 1);
 }

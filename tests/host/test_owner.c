@@ -53,8 +53,8 @@ static bool has_a_rule(u32 reason)
 	       reason == EXIT_REASON_EXTERNAL_INTERRUPT || reason == EXIT_REASON_HLT ||
 	       reason == EXIT_REASON_CR_ACCESS || reason == EXIT_REASON_INTERRUPT_WINDOW ||
 	       reason == EXIT_REASON_PREEMPTION_TIMER || reason == EXIT_REASON_RDMSR ||
-	       reason == EXIT_REASON_WRMSR || reason == EXIT_REASON_MONITOR_TRAP_FLAG ||
-	       reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIGURATION;
+	       reason == EXIT_REASON_WRMSR || reason == EXIT_REASON_EPT_VIOLATION ||
+	       reason == EXIT_REASON_EPT_MISCONFIGURATION;
 }
 
 /*
@@ -65,13 +65,11 @@ TEST(owner_is_l1)
 {
 	struct exit_of_l2 x;
 
-	for (u32 reason = 0; reason < EXIT_REASON_COUNT; reason++)
-		for (int stepping = 0; stepping <= 1; stepping++) {
-			init(&x, reason);
-			x.in.stepping = stepping;
-			if (is_listed(reason) && !has_a_rule(reason) && owner_of_exit(&x.in) != OWNER_L1)
-				test_fail(__FILE__, __LINE__, "%s", exit_reason_name(reason));
-		}
+	for (u32 reason = 0; reason < EXIT_REASON_COUNT; reason++) {
+		init(&x, reason);
+		if (is_listed(reason) && !has_a_rule(reason) && owner_of_exit(&x.in) != OWNER_L1)
+			test_fail(__FILE__, __LINE__, "%s", exit_reason_name(reason));
+	}
 	for (u32 reason = 0; reason < 100; reason++)
 		EXPECT(!owner_is_l1(reason) || (is_listed(reason) && !has_a_rule(reason)));
 	EXPECT(owner_is_l1(EXIT_REASON_VMCALL) && owner_is_l1(EXIT_REASON_CPUID));
@@ -95,7 +93,6 @@ TEST(owner_of_ept_exits_is_decided_by_ept12)
 	init(&x, EXIT_REASON_EPT_VIOLATION);
 	EXPECT_EQ(owner_of_exit(&x.in), OWNER_EPT);
 	init(&x, EXIT_REASON_EPT_MISCONFIGURATION);
-	x.in.stepping = true;
 	EXPECT_EQ(owner_of_exit(&x.in), OWNER_EPT);
 }
 
@@ -113,13 +110,10 @@ TEST(owner_of_nmi)
 	struct exit_of_l2 x;
 
 	init(&x, EXIT_REASON_EXCEPTION_NMI);
-	for (int stepping = 0; stepping <= 1; stepping++) {
-		x.in.stepping = stepping;
-		off(&x.e, CI_PIN_NMI_EXITING);
-		EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
-		on(&x.e, CI_PIN_NMI_EXITING);
-		EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
-	}
+	off(&x.e, CI_PIN_NMI_EXITING);
+	EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
+	on(&x.e, CI_PIN_NMI_EXITING);
+	EXPECT_EQ(owner_of_event(&x, INTR_NMI, VEC_NMI), OWNER_L0);
 }
 
 /* The timer is L1's, but for a 0 that L0 put there. */
@@ -155,33 +149,6 @@ TEST(owner_of_exceptions)
 	EXPECT_EQ(owner_of_event(&x, INTR_SW_EXCEPTION, VEC_BP), OWNER_L1);
 	EXPECT_EQ(owner_of_event(&x, INTR_SW_EXCEPTION, VEC_OF), OWNER_L1);
 	EXPECT_EQ(owner_of_event(&x, INTR_PRIV_SW_EXCEPTION, VEC_DB), OWNER_L1);
-}
-
-/* The trap that ends L0's step is L0's; no other exception is. */
-TEST(owner_while_stepping)
-{
-	struct exit_of_l2 x;
-
-	init(&x, EXIT_REASON_EXCEPTION_NMI);
-	x.in.stepping = true;
-	EXPECT_EQ(owner_of_event(&x, INTR_HW_EXCEPTION, VEC_DB), OWNER_L0);
-	for (u32 vector = 0; vector < 32; vector++)
-		if (vector != VEC_DB && vector != VEC_NMI)
-			EXPECT_EQ(owner_of_event(&x, INTR_HW_EXCEPTION, vector), OWNER_L1);
-	EXPECT_EQ(owner_of_event(&x, INTR_SW_EXCEPTION, VEC_BP), OWNER_L1);
-}
-
-TEST(owner_of_monitor_trap_flag)
-{
-	struct exit_of_l2 x;
-
-	init(&x, EXIT_REASON_MONITOR_TRAP_FLAG);
-	on(&x.e, CI_PROC_MONITOR_TRAP_FLAG);
-	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
-	off(&x.e, CI_PROC_MONITOR_TRAP_FLAG); /* L1 injected a pending MTF exit (R67) */
-	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L1);
-	x.in.stepping = true;
-	EXPECT_EQ(owner_of_exit(&x.in), OWNER_L0);
 }
 
 TEST(owner_of_nmi_window)

@@ -7,7 +7,8 @@ A row runs once, or, with PAIR, bare and under Nestling. Its fields:
   out       regexps that L1's console must show, in both runs
   log       regexps that L0's log must show
   until     stop both runs as soon as L1's console shows this; then the status does not count
-  same      'all': both consoles are the same, but for lines that begin with "~" (measurements);
+  same      'all': both consoles are the same, but for lines that begin with "~" (measurements), and so is
+            what L1 writes to the debug port;
             'linux': the lines of L1's and L2's user space are, and L1's kernel has no more warnings
   rules     numbers N for which a line "ok RN ..." must be there
 """
@@ -44,6 +45,11 @@ def hostile(name, model):
     return row(f'hostile {name}', NESTED, {'L1': 'build/guest/hostile.elf', **model}, out=[r'(?m)^[1-9]\d+ passed, 0 failed'])
 
 
+def events(name, model):
+    return row(name, PAIR, {'L1': 'build/guest/events.elf', 'TIMEOUT': '600', **model}, same='all', out=['(?m)^the end'],
+               log=[r'(?m)^L1: 64e, at the start.*\nL1:   GUEST_ES_SELECTOR=10', r'(?m)^L1: 64e inject gp: ept stack:  2: .* EXIT_REASON='])
+
+
 def linux(name, model):
     return row(name, PAIR, {**model, 'TIMEOUT': '600'}, job='tools/run-linux', same='linux',
                out=['(?m)^L2: ok the end', r'L1: job done\n[\s\S]*\nL1: job done\n', '(?m)^L1: end'])
@@ -73,7 +79,13 @@ NOT_BY_HARDWARE = r'^(?![\s\S]*refused by hardware)'
 # What trace=events says of an exit that has to wait.
 EXTINT_IN_FLIGHT = 'L2: in flight: external interrupt 0x31'
 FORCED = ('pending: external interrupt: enter, then force an exit: an exit waits for the event in flight '
-          r'\(SDM: Other Causes of VM Exits\)')
+          r'\(SDM: Event Injection\)')
+
+
+def decision(who, in_flight, pending, decided, title):
+    """A line of trace=events, word for word."""
+    return re.escape(f'\nnestling: event: {who}: in flight: {in_flight}; pending: {pending}: {decided} (SDM: {title})\n')
+
 
 CASES = [
     # The main job: Debian's kernel as L1.
@@ -115,10 +127,11 @@ CASES = [
     row('ept haswell', PAIR, {'L1': 'build/guest/ept.elf', **HASWELL}, same='all', rules=[78, 82, 83, 84]),
     row('ept ivybridge', PAIR, {'L1': 'build/guest/ept.elf', **IVYBRIDGE}, same='all', rules=[78, 82, 83, 84]),
     row('ept, no tables left', NESTED, {'L1': 'build/guest/ept.elf', **SKYLAKE}, log=['EPT02 has used up its']),
-    row('events skylake', PAIR, {'L1': 'build/guest/events.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
-    row('events haswell', PAIR, {'L1': 'build/guest/events.elf', **HASWELL}, same='all', out=['(?m)^the end']),
-    row('events ivybridge', PAIR, {'L1': 'build/guest/events.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
-    row('events icelake', PAIR, {'L1': 'build/guest/events.elf', **ICELAKE}, same='all', out=['(?m)^the end']),
+    # With all of vmcs12 that has changed after each exit.
+    events('events skylake', SKYLAKE),
+    events('events haswell', HASWELL),
+    events('events ivybridge', IVYBRIDGE),
+    events('events icelake', ICELAKE),
 
     # The trace of an exit that waits (docs/events.md): the VM entry that injects, its delivery again after an EPT02
     # violation, and only then exit 1, of which none ever comes with anything in flight.
@@ -128,6 +141,33 @@ CASES = [
         log=[rf'event: {EXTINT_IN_FLIGHT}, VM entry; {FORCED}\n(nestling: event: {EXTINT_IN_FLIGHT}; {FORCED}\n)+'
              r'nestling: event: L2: in flight: nothing; pending: external interrupt: exit 1 to L1: external-interrupt exiting ',
              r'^(?![\s\S]*in flight: (?!nothing;)[^;]*; pending: [^:]*: exit \d)']),
+
+    # What it says of the other cases of docs/events.md; and never that an event is delivered where none is in flight.
+    row('events, the trace', NESTED, {'L1': 'build/guest/events.elf', 'L1_ARGS': 'only=64e+pending', 'TRACE': 'events', **SKYLAKE},
+        out=['(?m)^the end'],
+        log=[decision('L2', 'nothing', 'external interrupt', 'exit 1 to L1: external-interrupt exiting', 'Other Causes of VM Exits'),
+             decision('L1', 'nothing', 'external interrupt', 'enter, interrupt window awaited: RFLAGS.IF masks interrupts',
+                      'Masking Maskable Hardware Interrupts'),
+             decision('L1', 'nothing', 'external interrupt', 'enter with it injected: the guest takes the interrupt',
+                      'VM-Entry Controls for Event Injection'),
+             decision('L1', 'external interrupt 0x41', 'nothing', 'enter: the event in flight is delivered', 'Event Injection'),
+             decision('L2', 'VM entry', 'external interrupt', 'enter, then force an exit: an exit waits until VM entry is complete',
+                      'Special Features of VM Entry'),
+             decision('L2', 'VM entry', 'debug trap, external interrupt',
+                      'enter, then force an exit: an exit waits for pending debug exceptions',
+                      'Delivery of Pending Debug Exceptions after VM Entry'),
+             decision('L2', 'hardware exception #GP, VM entry', 'NMI',
+                      'enter, then force an exit: an exit waits for the event in flight', 'Event Injection'),
+             decision('L2', 'NMI, VM entry', 'nothing', 'enter: the event in flight is delivered', 'Event Injection'),
+             decision('L2', 'nothing', 'NMI, external interrupt', 'exit 0 to L1: NMI exiting', 'Other Causes of VM Exits'),
+             decision('L2', 'nothing', 'external interrupt', 'exit 7 to L1: interrupt-window exiting, and the window is open',
+                      'Interrupt-Window Exiting and Virtual-Interrupt Delivery'),
+             decision('L2', 'nothing', 'preemption timer, external interrupt',
+                      'exit 52 to L1: the VMX-preemption timer has run out', 'VMX-Preemption Timer'),
+             decision('L1', 'nothing', 'NMI', 'enter, NMI window awaited: NMIs are blocked', 'Interruptibility State'),
+             decision('L1', 'nothing', 'NMI', 'enter with it injected: the guest takes the NMI',
+                      'VM-Entry Controls for Event Injection'),
+             r'^(?![\s\S]*in flight: nothing;[^\n]*: the event in flight is delivered)']),
 
     # VM entries at random, the same bare and nested.
     row('refused by name', NESTED, {'L1': 'build/guest/fuzz.elf', 'L1_ARGS': 'seed=1 n=100000', 'TIMEOUT': '600', **SKYLAKE},
