@@ -110,8 +110,8 @@ CASES = [
     row('apic haswell', PAIR, {'L1': 'build/guest/apic.elf', **HASWELL}, same='all'),
     row('apic ivybridge', PAIR, {'L1': 'build/guest/apic.elf', **IVYBRIDGE}, same='all'),
 
-    row('task skylake', PAIR, {'L1': 'build/guest/task.elf', **SKYLAKE}, same='all', out=['(?m)^the end']),
-    row('task ivybridge', PAIR, {'L1': 'build/guest/task.elf', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
+    row('task skylake', PAIR, {'L1': 'build/guest/task.elf', 'TIMEOUT': '600', **SKYLAKE}, same='all', out=['(?m)^the end']),
+    row('task ivybridge', PAIR, {'L1': 'build/guest/task.elf', 'TIMEOUT': '600', **IVYBRIDGE}, same='all', out=['(?m)^the end']),
 
     # L0's memory, attacked; bare there is none.
     hostile('skylake', SKYLAKE),
