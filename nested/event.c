@@ -221,7 +221,7 @@ static bool decide(struct event_decision *d, const struct event_in *in, enum eve
 		return false;
 	case DELIVERED:
 		stay(d, v.rule);
-		if (*gate < DEBUG_TRAP)
+		if (*gate != DELIVERY)
 			*gate = DEBUG_TRAP;
 		return false;
 	case WAITS:
