@@ -12,7 +12,8 @@ WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -
 FREESTANDING = -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector -mno-red-zone \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -I.
 L0_CFLAGS = $(FREESTANDING) $(WARN) -mcmodel=kernel -mgeneral-regs-only -fno-omit-frame-pointer \
-	-fno-jump-tables -flto=auto -fno-fat-lto-objects $(L0_DEFINES)
+	-fno-jump-tables $(L0_DEFINES)
+L0_LTO = -flto=auto -fno-fat-lto-objects
 L0_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments,-T,$(B)/linker.ld
 L0_SRC = $(wildcard boot/*.c boot/*.S vmx/*.c vmx/*.S vmm/*.c vmm/*.S nested/*.c)
@@ -26,11 +27,11 @@ all: $(B)/nestling.elf guest ## build Nestling and the guests (default)
 # is where it is needed.
 $(B)/nestling.elf: $(B)/l0.pass1 $(B)/symbols.o
 	@echo "  LD      $@"
-	$(Q)$(CC) $(L0_CFLAGS) $(L0_LDFLAGS) -o $@ $(L0_OBJ) $(B)/symbols.o
+	$(Q)$(CC) $(L0_CFLAGS) $(L0_LTO) $(L0_LDFLAGS) -o $@ $(L0_OBJ) $(B)/symbols.o
 
 $(B)/l0.pass1: $(L0_OBJ) $(B)/linker.ld
 	@echo "  LTO     $@"
-	$(Q)$(CC) $(L0_CFLAGS) $(L0_LDFLAGS) -o $@ $(L0_OBJ)
+	$(Q)$(CC) $(L0_CFLAGS) $(L0_LTO) $(L0_LDFLAGS) -o $@ $(L0_OBJ)
 
 $(B)/linker.ld: linker.ld vmm/layout.h
 	@mkdir -p $(@D)
@@ -43,9 +44,10 @@ $(B)/symbols.o: $(B)/l0.pass1 tools/symbols.awk
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	$(Q)$(CC) $(L0_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(L0_CFLAGS) $(L0_LTO) -MMD -MP -c -o $@ $<
 
-$(B)/vmm/lib.o: L0_CFLAGS += -fno-lto
+# The compiler itself calls these when all else has been compiled.
+$(B)/vmm/lib.o: L0_LTO =
 
 $(B)/%.o: %.S Makefile
 	@mkdir -p $(@D)

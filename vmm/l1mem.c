@@ -69,14 +69,14 @@ u64 l1mem_read64(const struct machine *m, l1pa_t address)
 	const u64 *from = address.v % sizeof(value) ? 0 : (const u64 *)reach(m, address.v);
 	if (from)
 		return *from;
-	l1mem_read(m, address, &value, sizeof(value));
+	read_pieces(m, address.v, (u8 *)&value, sizeof(value));
 	return value;
 }
 
 u32 l1mem_read32(const struct machine *m, l1pa_t address)
 {
 	u32 value;
-	l1mem_read(m, address, &value, sizeof(value));
+	read_pieces(m, address.v, (u8 *)&value, sizeof(value));
 	return value;
 }
 

@@ -1,5 +1,7 @@
 #include "vmm/lib.h"
 
+#include "vmx/cpu.h"
+
 void *memcpy(void *to, const void *from, size_t size)
 {
 	return memmove(to, from, size);
@@ -10,29 +12,25 @@ void *memmove(void *to, const void *from, size_t size)
 {
 	u8 *d = to;
 	const u8 *s = from;
-	size_t words = size % 8 ? 0 : size / 8, bytes = size % 8 ? size : 0;
 
-	if (d <= s || d >= s + size)
-		__asm__ volatile("rep movsq\n\tmov %3, %%rcx\n\trep movsb"
-				 : "+D"(d), "+S"(s), "+c"(words)
-				 : "r"(bytes)
-				 : "memory");
-	else
+	if (d > s && d < s + size)
 		for (size_t i = size; i-- > 0;)
 			((volatile u8 *)d)[i] = s[i];
+	else if (size % 8 == 0)
+		cpu_copy_words(d, s, size / 8);
+	else
+		cpu_copy_bytes(d, s, size);
 	return to;
 }
 
 void *memset(void *to, int byte, size_t size)
 {
-	u64 pattern = 0x0101010101010101ul * (u8)byte;
 	u8 *d = to;
 	size_t words = size / 8;
 
-	__asm__ volatile("rep stosq\n\tmov %2, %%rcx\n\trep stosb"
-			 : "+D"(d), "+c"(words)
-			 : "r"(size % 8), "a"(pattern)
-			 : "memory");
+	cpu_fill_words(d, 0x0101010101010101ul * (u8)byte, words);
+	for (size_t i = 8 * words; i < size; i++)
+		((volatile u8 *)d)[i] = (u8)byte;
 	return to;
 }
 

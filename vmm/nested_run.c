@@ -127,7 +127,6 @@ static NOINLINE void make_host_image(struct vcpu *v)
 static inline __attribute__((always_inline)) void enter_l1(struct vcpu *v, struct exit_host_in *in)
 {
 	const struct vmcs12 *v12 = v->nested.v12;
-	u64 pdpte[4];
 
 	vmcs12_give(v); /* and vmcs01 */
 	v->nested.in_l2 = false;
@@ -136,8 +135,8 @@ static inline __attribute__((always_inline)) void enter_l1(struct vcpu *v, struc
 	if (!v->vmcs12->host_is_made)
 		make_host_image(v);
 	if (v->vmcs12->host_pae) {
-		load_host_pdptes(v, pdpte);
-		in->pdpte = pdpte;
+		load_host_pdptes(v, v->host_pdpte);
+		in->pdpte = v->host_pdpte;
 	}
 	exit_load_kept(&v->vmcs12->host_image, in);
 	v->vmcs12->host_image.f[FI_GUEST_CR0] |= v->machine->hw.cr0_fixed0;

@@ -238,6 +238,7 @@ struct vcpu {
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
 	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
 	struct check_in check_in; /* what the entry checks look at */
+	u64 host_pdpte[4]; /* that the exit being made loads, where vmcs12's host uses PAE paging */
 	u64 l1_efer; /* IA32_EFER of L1 at the last VMLAUNCH or VMRESUME */
 	struct field_set information; /* the exit-information fields that exits write */
 	struct field_set pae_fields; /* what tells whether L2 uses PAE paging */

@@ -29,6 +29,21 @@ static inline struct cpuid_regs cpu_cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
+static inline void cpu_copy_words(void *to, const void *from, u64 words)
+{
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
+static inline void cpu_copy_bytes(void *to, const void *from, u64 bytes)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+}
+
+static inline void cpu_fill_words(void *to, u64 word, u64 words)
+{
+	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(word) : "memory");
+}
+
 static inline u64 cpu_rdmsr(u32 msr)
 {
 	u32 low, high;
