@@ -520,3 +520,35 @@ TEST(merge_reloads_nothing_else)
 			  pdpte || msr || i == FI_GUEST_DR7 || i == FI_PREEMPTION_TIMER_VALUE);
 	}
 }
+
+/*
+ * What L2 has from L1 as it is: just the registers of which vmcs02 gets L1's value and not vmcs12's, other than
+ * IA32_EFER, whose LMA and LME are L2's own.
+ */
+TEST(merge_inherits_what_no_control_loads)
+{
+	static const u32 controls[] = {ENTRY_LOAD_DEBUG_CONTROLS, ENTRY_LOAD_IA32_PAT,
+				       ENTRY_LOAD_IA32_EFER};
+	struct merge m;
+
+	for (unsigned bits = 0; bits < 8; bits++) {
+		struct field_set inherited = {{~0ul, ~0ul}};
+
+		init(&m);
+		for (unsigned i = 0; i < ARRAY_LEN(controls); i++)
+			m.e.v.entry_controls = (m.e.v.entry_controls & ~(u64)controls[i]) |
+					       (bits >> i & 1 ? controls[i] : 0);
+		m.e.v.guest_ia32_pat = 0x0101010101010101;
+		m.e.v.guest_dr7 = 0x455;
+		m.e.v.guest_ia32_debugctl = 2;
+		run(&m);
+		merge_inherited_fields(&inherited, &m.e.v);
+		for (unsigned i = 0; i < FI_COUNT; i++) {
+			bool l1 = (i == FI_GUEST_IA32_PAT && m.out.f[i] == m.in.l1_pat) ||
+				  (i == FI_GUEST_DR7 && m.out.f[i] == m.in.l1_dr7) ||
+				  (i == FI_GUEST_IA32_DEBUGCTL && m.out.f[i] == m.in.l1_debugctl);
+			EXPECT_EQ(field_set_has(&inherited, (enum field_index)i), l1);
+		}
+		EXPECT_EQ(m.out.f[FI_GUEST_IA32_EFER], merge_efer(&m.e.v, m.in.l1_efer));
+	}
+}
