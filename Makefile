@@ -13,7 +13,8 @@ FREESTANDING = -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-pro
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -I.
 L0_CFLAGS = $(FREESTANDING) $(WARN) -mcmodel=kernel -mgeneral-regs-only -fno-omit-frame-pointer \
 	-fno-jump-tables $(L0_DEFINES)
-L0_LTO = -flto=auto -fno-fat-lto-objects
+# L0 is compiled as a whole when it is linked, if the compiler can (one made with --disable-lto cannot).
+L0_LTO := $(shell echo | $(CC) -flto=auto -x c -c -o /dev/null - 2>/dev/null && echo -flto=auto -fno-fat-lto-objects)
 L0_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments,-T,$(B)/linker.ld
 L0_SRC = $(wildcard boot/*.c boot/*.S vmx/*.c vmx/*.S vmm/*.c vmm/*.S nested/*.c)
