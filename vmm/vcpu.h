@@ -236,7 +236,6 @@ struct vcpu {
 	struct learnt learnt;
 	struct vmcs12_cache cache;
 	struct vmcs_image vmcs02_image; /* what vmcs02 was made of */
-	u32 entry_controls01; /* vmcs01's, less "IA-32e mode guest" */
 	struct check_in check_in; /* what the entry checks look at */
 	u64 host_pdpte[4]; /* that the exit being made loads, where vmcs12's host uses PAE paging */
 	u64 l1_efer; /* IA32_EFER of L1 at the last VMLAUNCH or VMRESUME */

@@ -23,8 +23,8 @@ void vmcs12_init(struct vcpu *v);
 
 /*
  * VMPTRLD: L1's region at `pointer` (valid) becomes current, none is before. VMPTRLD of another one: none is
- * current any more, but L0 keeps the data. VMCLEAR and VMXOFF: the data goes back to L1's memory, whole. All
- * require vmcs01 loaded and leave it so.
+ * current any more, but L0 keeps the data. VMCLEAR, and VMXOFF for the current one: the data goes back to L1's
+ * memory, whole. All require vmcs01 loaded and leave it so.
  */
 void vmcs12_load(struct vcpu *v, u64 pointer);
 void vmcs12_park(struct vcpu *v);

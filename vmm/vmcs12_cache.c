@@ -35,8 +35,9 @@ void vmcs12_cache_init(struct vcpu *v)
 	unsigned room = page_available(v->machine) / POOL_PART / SLOT_PAGES;
 
 	v->cache.limit = room < CACHE_SLOTS ? room : CACHE_SLOTS;
-	for (unsigned i = 0; i < SLOTS_AT_ONCE; i++)
-		ASSERT(make_slot(v), "no memory for %u VMCSs of L1", SLOTS_AT_ONCE);
+	while (v->cache.count < SLOTS_AT_ONCE && make_slot(v))
+		;
+	ASSERT(v->cache.count == SLOTS_AT_ONCE, "no memory for %u VMCSs of L1", SLOTS_AT_ONCE);
 }
 
 static struct vmcs12_slot **bucket_of(struct vcpu *v, u64 pointer)
